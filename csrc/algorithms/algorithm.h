@@ -1,0 +1,101 @@
+/* One dense problem as the algorithms see it, and what an algorithm exports.
+ *
+ * Both engines read it: forward (y = correlate(x, w), finished by bias and activation) and grad_weight (w = sum over
+ * batch and output positions of y * x). Flips, transposed weights, layouts and the phases of a strided gradient are
+ * already in the strides: input position = output position * stride + tap * dilation + offset, and a position outside
+ * of the input counts as 0. Strides are in bytes.
+ */
+#ifndef FC_ALGORITHM_H
+#define FC_ALGORITHM_H
+
+#include "runtime/runtime.h"
+
+typedef struct fc_image {
+    char *data;
+    ptrdiff_t batch, group, channel, axis[FC_SPATIAL];
+} fc_image;
+
+typedef struct fc_filters {
+    char *data;
+    ptrdiff_t group, out, in, axis[FC_SPATIAL];
+} fc_filters;
+
+typedef struct fc_problem {
+    const fc_kernels *kernels;
+    int64_t batch, groups, in_channels, out_channels; /* channels of one group */
+    int64_t in_size[FC_SPATIAL], out_size[FC_SPATIAL], kernel[FC_SPATIAL];
+    int64_t stride[FC_SPATIAL], dilation[FC_SPATIAL], offset[FC_SPATIAL];
+    fc_image x, y;
+    fc_filters w;
+    fc_finish finish; /* forward; bias of group 0, output channel 0 */
+} fc_problem;
+
+/* scratch: what the run needs; threads: concurrent calls it is laid out for. Bits never depend on threads. */
+typedef struct fc_algorithm {
+    const char *name;
+    double (*forward_cost)(const fc_problem *problem); /* estimated cycles of one image, one thread */
+    size_t (*packed_bytes)(const fc_problem *problem); /* weights as forward wants them, 0: as they lie */
+    void (*pack_weights)(const fc_problem *problem, void *packed, int threads);
+    size_t (*forward_scratch_bytes)(const fc_problem *problem, int threads);
+    void (*forward)(const fc_problem *problem, const void *packed, void *scratch, int threads);
+    double (*grad_weight_cost)(const fc_problem *problem);
+    size_t (*grad_weight_scratch_bytes)(const fc_problem *problem, int threads);
+    void (*grad_weight)(const fc_problem *problem, void *scratch, int threads);
+} fc_algorithm;
+
+extern const fc_algorithm fc_direct, fc_im2col;
+
+/* ---- geometry of a problem (problem.c) ---- */
+
+static inline int64_t fc_min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static inline int64_t fc_max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static inline int64_t fc_ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); } /* b > 0, any sign of a */
+
+static inline int64_t fc_round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
+
+static inline int64_t fc_taps(const fc_problem *p) { return p->kernel[0] * p->kernel[1] * p->kernel[2]; }
+
+static inline int64_t fc_positions(const fc_problem *p) { return p->out_size[0] * p->out_size[1] * p->out_size[2]; }
+
+/* Taps [begin, end) of an axis that meet the input at one output position. */
+typedef struct fc_range {
+    int64_t begin, end;
+} fc_range;
+fc_range fc_valid_taps(const fc_problem *p, int axis, int64_t position);
+/* Output positions [begin, end) of an axis at which a tap meets the input. */
+fc_range fc_valid_positions(const fc_problem *p, int axis, int64_t tap);
+
+/* A run of output positions of one axis with the same valid taps. */
+typedef struct fc_segment {
+    fc_range positions, taps;
+} fc_segment;
+/* At most this many segments on an axis. */
+int64_t fc_segment_bound(const fc_problem *p, int axis);
+/* Fills `segments`, returns their number. */
+int64_t fc_segments(const fc_problem *p, int axis, fc_segment *segments);
+
+/* Offsets of channels x taps in the order channel, depth, height, width; returns their number. */
+ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride,
+                          const fc_range taps[FC_SPATIAL], const ptrdiff_t axis_stride[FC_SPATIAL]);
+
+/* Channels of a block whose channels x taps is close to `target`, at least 1. */
+int64_t fc_channel_block(int64_t channels, int64_t taps, int64_t target);
+
+/* ---- laying out one scratch block ---- */
+
+/* Counts bytes when base is NULL, hands out 64-byte aligned parts otherwise; sizes at an odd number of lines apart, so
+ * that parts do not share cache sets. */
+typedef struct fc_arena {
+    char *base;
+    size_t used;
+} fc_arena;
+
+static inline void *fc_arena_take(fc_arena *arena, int64_t count, size_t itemsize) {
+    void *part = arena->base ? arena->base + arena->used : NULL;
+    arena->used += ((size_t)count * itemsize + 63) / 64 * 64 + 64;
+    return part;
+}
+
+#endif

@@ -1,0 +1,298 @@
+/* Direct convolution, forward: the image is walked in place, never copied, in any layout, stride and dilation.
+ *
+ * Lanes run along output channels: weights are packed once into lines of lanes (out channels of a panel, for every
+ * input channel and tap), rows of a tile are output pixels, and what the tile broadcasts is read from the image where
+ * it lies. Output pixels are grouped into zones that share their set of valid taps, so padding is neither stored nor
+ * multiplied and no load can leave the image. Sums of one chunk of pixels stay in L2 until they are whole, then bias
+ * and activation, then one store in the caller's layout (a register transpose for NCHW).
+ * Accumulator: the dtype itself, started anew every block of about REDUCTION terms.
+ */
+#include "algorithms/algorithm.h"
+#include "algorithms/grad_weight.h"
+
+enum { REDUCTION = 512, CHUNK_TILES = 12 };
+
+typedef struct zone {
+    const fc_segment *segment[FC_SPATIAL];
+    int64_t pixels, first_chunk;
+} zone;
+
+typedef struct direct_run {
+    const fc_problem *p;
+    const char *packed;
+    int64_t taps, panel, panels, chunk, chunks; /* panel: lanes of a full one; chunk: pixels; chunks of an image */
+    int64_t block;                              /* input channels of one reduction block */
+    int64_t zone_count;
+    zone *zones;
+    fc_segment *segments[FC_SPATIAL];
+    ptrdiff_t **image_offsets, **weight_offsets; /* a thread each */
+    char **sums;
+} direct_run;
+
+static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
+
+/* Lanes of a panel as packed: whole vectors. */
+static int64_t packed_lanes(const fc_problem *p, int64_t panel) {
+    const int64_t left = p->out_channels - panel * panel_lanes(p);
+    return fc_min(panel_lanes(p), fc_round_up(left, p->kernels->lanes));
+}
+
+static int64_t group_lanes(const fc_problem *p) { return fc_round_up(p->out_channels, p->kernels->lanes); }
+
+static size_t packed_bytes(const fc_problem *p) {
+    return (size_t)(p->groups * group_lanes(p) * p->in_channels * fc_taps(p) * p->kernels->itemsize);
+}
+
+typedef struct pack_run {
+    const fc_problem *p;
+    char *packed;
+    int64_t panels;
+} pack_run;
+
+/* One input channel of one panel. The table of tap offsets is short enough to be made on the stack, a run at a time. */
+static void pack_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const pack_run *run = context;
+    const fc_problem *p = run->p;
+    const int64_t panel = task % run->panels, group = task / run->panels;
+    const int64_t lanes = packed_lanes(p, panel), first = panel * panel_lanes(p);
+    const int64_t rows = fc_min(lanes, p->out_channels - first);
+    const ptrdiff_t line = lanes * p->kernels->itemsize;
+    char *dst = run->packed + (group * group_lanes(p) + first) * p->in_channels * fc_taps(p) * p->kernels->itemsize;
+    enum { RUN = 256, MOST_ROWS = 64 * FC_MAX_TILE_VECTORS };
+    const char *sources[MOST_ROWS];
+    ptrdiff_t offsets[RUN];
+    for (int64_t k = 0; k < rows; ++k)
+        sources[k] = p->w.data + group * p->w.group + (first + k) * p->w.out;
+    ptrdiff_t held = 0;
+    for (int64_t c = 0; c < p->in_channels; ++c)
+        for (int64_t d = 0; d < p->kernel[0]; ++d)
+            for (int64_t h = 0; h < p->kernel[1]; ++h)
+                for (int64_t w = 0; w < p->kernel[2]; ++w) {
+                    offsets[held++] = c * p->w.in + d * p->w.axis[0] + h * p->w.axis[1] + w * p->w.axis[2];
+                    if (held == RUN) {
+                        p->kernels->gather_lanes(dst, line, lanes, sources, rows, offsets, held);
+                        dst += held * line;
+                        held = 0;
+                    }
+                }
+    p->kernels->gather_lanes(dst, line, lanes, sources, rows, offsets, held);
+}
+
+static void pack_weights(const fc_problem *p, void *packed, int threads) {
+    pack_run run = {p, packed, fc_ceil_div(p->out_channels, panel_lanes(p))};
+    fc_parallel(p->groups * run.panels, threads, pack_task, &run);
+}
+
+static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, int threads) {
+    run->p = p;
+    run->taps = fc_taps(p);
+    run->panel = panel_lanes(p);
+    run->panels = fc_ceil_div(p->out_channels, run->panel);
+    run->chunk = (int64_t)CHUNK_TILES * p->kernels->tile_rows;
+    run->block = fc_channel_block(p->in_channels, run->taps, REDUCTION);
+    int64_t zones = 1;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        run->segments[axis] = fc_arena_take(arena, fc_segment_bound(p, axis), sizeof(fc_segment));
+        zones *= fc_segment_bound(p, axis);
+    }
+    run->zones = fc_arena_take(arena, zones, sizeof(zone));
+    run->image_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
+    run->weight_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
+    run->sums = fc_arena_take(arena, threads, sizeof(char *));
+    for (int t = 0; t < threads; ++t) {
+        ptrdiff_t *image = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
+        ptrdiff_t *weight = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
+        char *sums = fc_arena_take(arena, run->chunk * run->panel, (size_t)p->kernels->itemsize);
+        if (arena->base) {
+            run->image_offsets[t] = image;
+            run->weight_offsets[t] = weight;
+            run->sums[t] = sums;
+        }
+    }
+}
+
+static size_t forward_scratch_bytes(const fc_problem *p, int threads) {
+    direct_run run;
+    fc_arena arena = {0};
+    lay_out(&run, &arena, p, threads);
+    return arena.used;
+}
+
+static void find_zones(direct_run *run) {
+    int64_t count[FC_SPATIAL];
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        count[axis] = fc_segments(run->p, axis, run->segments[axis]);
+    run->zone_count = run->chunks = 0;
+    for (int64_t d = 0; d < count[0]; ++d)
+        for (int64_t h = 0; h < count[1]; ++h)
+            for (int64_t w = 0; w < count[2]; ++w) {
+                zone *z = &run->zones[run->zone_count++];
+                const int64_t at[FC_SPATIAL] = {d, h, w};
+                z->pixels = 1;
+                for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+                    z->segment[axis] = &run->segments[axis][at[axis]];
+                    z->pixels *= z->segment[axis]->positions.end - z->segment[axis]->positions.begin;
+                }
+                z->first_chunk = run->chunks;
+                run->chunks += fc_ceil_div(z->pixels, run->chunk);
+            }
+}
+
+static const zone *zone_of(const direct_run *run, int64_t chunk) {
+    int64_t low = 0, high = run->zone_count - 1;
+    while (low < high) {
+        const int64_t middle = (low + high + 1) / 2;
+        if (run->zones[middle].first_chunk <= chunk)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return &run->zones[low];
+}
+
+/* Output position of pixel q of a zone, row-major in its box. */
+static void position_of(const zone *z, int64_t q, int64_t at[FC_SPATIAL]) {
+    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+        const fc_range range = z->segment[axis]->positions;
+        const int64_t size = range.end - range.begin;
+        at[axis] = range.begin + q % size;
+        q /= size;
+    }
+}
+
+static void advance(const zone *z, int64_t at[FC_SPATIAL]) {
+    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+        if (++at[axis] < z->segment[axis]->positions.end || axis == 0)
+            return;
+        at[axis] = z->segment[axis]->positions.begin;
+    }
+}
+
+/* Sums of `count` pixels of a zone from pixel q0 on, for one panel of output channels. */
+static void sum_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t count, int64_t n, int64_t group,
+                      int64_t panel, int thread) {
+    const fc_problem *p = run->p;
+    const fc_kernels *kernels = p->kernels;
+    const ptrdiff_t item = kernels->itemsize;
+    const int64_t lanes = packed_lanes(p, panel);
+    const int vectors = (int)(lanes / kernels->lanes);
+    const ptrdiff_t line = lanes * item, ldc = run->panel * item;
+    const char *image = p->x.data + n * p->x.batch + group * p->x.group;
+    const char *weights =
+        run->packed + (group * group_lanes(p) + panel * run->panel) * p->in_channels * run->taps * item;
+
+    fc_range taps[FC_SPATIAL];
+    ptrdiff_t image_axis[FC_SPATIAL];
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        taps[axis] = z->segment[axis]->taps;
+        image_axis[axis] = p->dilation[axis] * p->x.axis[axis];
+        image += p->offset[axis] * p->x.axis[axis];
+    }
+    const ptrdiff_t weight_axis[FC_SPATIAL] = {p->kernel[1] * p->kernel[2] * line, p->kernel[2] * line, line};
+    ptrdiff_t *oa = run->image_offsets[thread], *ob = run->weight_offsets[thread];
+    fc_fill_offsets(oa, run->block, p->x.channel, taps, image_axis);
+    const ptrdiff_t zone_taps = fc_fill_offsets(ob, run->block, run->taps * line, taps, weight_axis) / run->block;
+
+    const char *pixels[CHUNK_TILES * FC_MAX_TILE_ROWS];
+    int64_t at[FC_SPATIAL];
+    position_of(z, q0, at);
+    for (int64_t q = 0; q < count; ++q, advance(z, at)) {
+        pixels[q] = image;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis)
+            pixels[q] += at[axis] * p->stride[axis] * p->x.axis[axis];
+    }
+
+    for (int64_t c = 0; c < p->in_channels; c += run->block) {
+        const ptrdiff_t terms = fc_min(run->block, p->in_channels - c) * zone_taps;
+        for (int64_t q = 0; q < count; q += kernels->tile_rows) {
+            const char *rows[FC_MAX_TILE_ROWS];
+            const int64_t row_count = fc_min(kernels->tile_rows, count - q);
+            for (int64_t m = 0; m < row_count; ++m)
+                rows[m] = pixels[q + m] + c * p->x.channel;
+            kernels->gemm_tile[row_count - 1][vectors - 1](terms, rows, oa, weights + c * run->taps * line, ob,
+                                                           run->sums[thread] + q * ldc, ldc, c > 0);
+        }
+    }
+}
+
+/* Bias, activation, and the store of finished sums into the caller's layout, a run of pixels at a time. */
+static void store_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t count, int64_t n, int64_t group,
+                        int64_t panel, int thread) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t ldc = run->panel * p->kernels->itemsize;
+    const int64_t first = panel * run->panel, channels = fc_min(run->panel, p->out_channels - first);
+    fc_finish finish = p->finish;
+    if (finish.bias)
+        finish.bias += (group * p->out_channels + first) * finish.bias_stride;
+    p->kernels->finish_columns(run->sums[thread], ldc, count, channels, &finish);
+
+    int along = FC_SPATIAL - 1; /* runs go along the last axis on which the zone is wider than a pixel */
+    while (along > 0 && z->segment[along]->positions.end - z->segment[along]->positions.begin == 1)
+        --along;
+    for (int64_t q = 0; q < count;) {
+        int64_t at[FC_SPATIAL];
+        position_of(z, q0 + q, at);
+        const int64_t length = fc_min(count - q, z->segment[along]->positions.end - at[along]);
+        char *dst = p->y.data + n * p->y.batch + group * p->y.group + first * p->y.channel;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis)
+            dst += at[axis] * p->y.axis[axis];
+        p->kernels->copy_matrix((fc_matrix){dst, p->y.axis[along], p->y.channel},
+                                (fc_matrix){run->sums[thread] + q * ldc, ldc, p->kernels->itemsize}, length, channels);
+        q += length;
+    }
+}
+
+static void forward_task(void *context, int64_t task, int thread) {
+    const direct_run *run = context;
+    const int64_t chunk = task % run->chunks, panel = task / run->chunks % run->panels;
+    const int64_t image = task / (run->chunks * run->panels);
+    const int64_t n = image / run->p->groups, group = image % run->p->groups;
+    const zone *z = zone_of(run, chunk);
+    const int64_t q0 = (chunk - z->first_chunk) * run->chunk;
+    const int64_t count = fc_min(run->chunk, z->pixels - q0);
+    sum_chunk(run, z, q0, count, n, group, panel, thread);
+    store_chunk(run, z, q0, count, n, group, panel, thread);
+}
+
+static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
+    direct_run run;
+    fc_arena arena = {scratch, 0};
+    lay_out(&run, &arena, p, threads);
+    run.packed = packed;
+    find_zones(&run);
+    fc_parallel(p->batch * p->groups * run.panels * run.chunks, threads, forward_task, &run);
+}
+
+/* In units of one vector multiply-add: the sums, packing the weights, storing through a transpose, and the tiles at the
+ * borders of zones that are not full. */
+static double forward_cost(const fc_problem *p) {
+    const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
+    const double terms = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
+    double border = 0; /* positions outside of the largest zone */
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const int64_t begin = fc_valid_positions(p, axis, 0).begin;
+        const int64_t end = fc_max(fc_valid_positions(p, axis, p->kernel[axis] - 1).end, begin);
+        border += pixels * (double)(p->out_size[axis] - (end - begin)) / (double)p->out_size[axis];
+    }
+    return (double)p->groups * (vectors * terms * (pixels + 0.3 * border) + 0.6 * terms * (double)p->out_channels +
+                                0.7 * pixels * (double)p->out_channels + 2 * pixels);
+}
+
+static double grad_weight_cost(const fc_problem *p) {
+    const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
+    const double terms = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
+    return (double)p->groups * (vectors * terms * pixels + 1.0 * pixels * (double)(p->out_channels + fc_taps(p)));
+}
+
+const fc_algorithm fc_direct = {
+    .name = "direct",
+    .forward_cost = forward_cost,
+    .packed_bytes = packed_bytes,
+    .pack_weights = pack_weights,
+    .forward_scratch_bytes = forward_scratch_bytes,
+    .forward = forward,
+    .grad_weight_cost = grad_weight_cost,
+    .grad_weight_scratch_bytes = fc_direct_grad_weight_scratch_bytes,
+    .grad_weight = fc_direct_grad_weight,
+};

@@ -1,0 +1,29 @@
+/* What the two grad_weight algorithms share: positions of pixels, and how rows are divided among tasks. */
+#ifndef FC_GRAD_WEIGHT_H
+#define FC_GRAD_WEIGHT_H
+
+#include "algorithms/algorithm.h"
+
+/* Output position of pixel q, row-major. */
+static inline void fc_grad_weight_position(const fc_problem *p, int64_t q, int64_t at[FC_SPATIAL]) {
+    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+        at[axis] = q % p->out_size[axis];
+        q /= p->out_size[axis];
+    }
+}
+
+/* Rows of a block: at most `most`, fewer when `tasks` blocks of that size would leave threads idle. How rows are
+ * divided changes no bit: every element is summed by one task, in the order of the batch. */
+static inline int64_t fc_grad_weight_block(int64_t rows, int64_t most, int64_t tasks, int threads, int64_t tile) {
+    int64_t blocks = fc_ceil_div(rows, most);
+    if (threads > 1 && tasks * blocks < 2 * threads)
+        blocks = fc_ceil_div(2 * threads, tasks);
+    return fc_round_up(fc_ceil_div(rows, blocks), tile);
+}
+
+size_t fc_im2col_grad_weight_scratch_bytes(const fc_problem *p, int threads);
+void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads);
+size_t fc_direct_grad_weight_scratch_bytes(const fc_problem *p, int threads);
+void fc_direct_grad_weight(const fc_problem *p, void *scratch, int threads);
+
+#endif

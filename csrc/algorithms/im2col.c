@@ -1,0 +1,394 @@
+/* Convolution as a matrix product, forward: weights times a matrix of image patches that is never stored whole.
+ *
+ * Lanes run along output pixels. For one band of pixels and one block of input channels, the image is copied once per
+ * tap *column*: a shifted copy whose row pitch is the band's own width, so that the tap rows are mere offsets into it
+ * and lanes run on across image rows without a gap. That is kernel-height times less packing than im2col proper (for
+ * strides, one copy for each residue of the tap row; for far-spread taps, where copies would hold mostly rows nobody
+ * shares, one for each tap). 1x1 layers read the image itself. Weights are rows of the tile: broadcast from where they
+ * lie, or from a repacked tile when many panels share it. After Chellapilla, Puri and Simard 2006, blocked as in
+ * Goto and van de Geijn 2008. Accumulator: the dtype itself, started anew every block of input channels.
+ */
+#include "algorithms/algorithm.h"
+#include "algorithms/grad_weight.h"
+
+#include <string.h>
+
+enum { REDUCTION = 512, LEAST_REDUCTION = 128, BAND_PIXELS = 960, NARROWEST = 128, BAND_BYTES = 512 << 10 };
+enum { PANELS_WORTH_PACKING = 4 };
+
+typedef struct im2col_run {
+    const fc_problem *p;
+    int threads;
+    int64_t taps, panel; /* panel: lanes of a full tile */
+    int64_t block;       /* input channels of one reduction block */
+    int64_t rows, columns, row_bands, column_bands;
+    int64_t shared_rows; /* 1: the tap rows of one residue share a copy */
+    int64_t residues;    /* copies of one channel, depth tap and column tap */
+    int64_t halo;        /* rows a copy holds beyond those of the band */
+    int64_t pitch;       /* elements between copies */
+    int64_t in_place;    /* the image serves as it lies */
+    int64_t out_blocks, out_block;
+    ptrdiff_t **weight_offsets, **copy_offsets, **tile_offsets;
+    char **copies, **weights, **sums, **tail;
+} im2col_run;
+
+static int64_t copies_a_channel(const im2col_run *run) {
+    return run->p->kernel[0] * run->residues * run->p->kernel[2];
+}
+
+/* A pitch that is whole vectors, has room for the last tile to run over, and is no multiple of 4096 bytes, which would
+ * put every copy into the same cache sets. */
+static int64_t copy_pitch(const im2col_run *run) {
+    const int64_t item = run->p->kernels->itemsize, line = 64 / item;
+    int64_t pitch = fc_round_up((run->rows + run->halo) * run->columns + run->panel, line);
+    while (pitch * item % 4096 < 128)
+        pitch += line;
+    return pitch;
+}
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b) {
+    while (b) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Bands, blocks and copies follow from the geometry of one image alone. */
+static void plan_bands(im2col_run *run) {
+    const fc_problem *p = run->p;
+    const int64_t oh = p->out_size[1], ow = p->out_size[2];
+    const int64_t spread = (p->kernel[1] - 1) * p->dilation[1] / p->stride[1];
+    const int64_t period = p->stride[1] / greatest_common_divisor(p->stride[1], p->dilation[1]);
+    run->taps = fc_taps(p);
+    run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
+    run->block = fc_channel_block(p->in_channels, run->taps, REDUCTION);
+    int64_t pixels = BAND_PIXELS;
+    for (;;) {
+        run->column_bands = ow <= pixels / 2 ? 1 : fc_ceil_div(ow, fc_max(pixels / 4, NARROWEST));
+        run->columns = fc_ceil_div(ow, run->column_bands);
+        run->column_bands = fc_ceil_div(ow, run->columns);
+        run->rows = fc_min(oh, fc_max(pixels / run->columns, 1));
+        run->row_bands = fc_ceil_div(oh, run->rows);
+        run->rows = fc_ceil_div(oh, run->row_bands); /* even bands */
+        run->row_bands = fc_ceil_div(oh, run->rows);
+        run->shared_rows = spread <= 2 * run->rows;
+        run->residues = run->shared_rows ? fc_min(period, p->kernel[1]) : p->kernel[1];
+        run->halo = run->shared_rows ? spread : 0;
+        run->pitch = copy_pitch(run);
+        const int64_t channel_bytes = copies_a_channel(run) * run->pitch * p->kernels->itemsize;
+        if (run->block * channel_bytes <= BAND_BYTES)
+            break;
+        if (run->block * run->taps >= 2 * LEAST_REDUCTION && run->block > 1)
+            run->block = fc_channel_block(p->in_channels, 1, run->block / 2);
+        else if (pixels > 2 * NARROWEST)
+            pixels /= 2;
+        else
+            break;
+    }
+    const ptrdiff_t item = p->kernels->itemsize;
+    run->in_place = run->taps == 1 && p->x.axis[2] == item && p->x.axis[1] == p->in_size[2] * item &&
+                    (p->x.channel % 4096 != 0 || p->in_channels == 1);
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        run->in_place = run->in_place && p->stride[axis] == 1 && p->offset[axis] == 0 &&
+                        p->in_size[axis] == p->out_size[axis];
+    if (run->in_place && run->column_bands > 1)
+        run->in_place = run->rows == 1;
+}
+
+static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int threads) {
+    run->p = p;
+    run->threads = threads;
+    plan_bands(run);
+    const size_t item = (size_t)p->kernels->itemsize;
+    const int64_t terms = run->block * run->taps;
+    run->weight_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
+    run->copy_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
+    run->tile_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
+    run->copies = fc_arena_take(arena, threads, sizeof(char *));
+    run->weights = fc_arena_take(arena, threads, sizeof(char *));
+    run->sums = fc_arena_take(arena, threads, sizeof(char *));
+    run->tail = fc_arena_take(arena, threads, sizeof(char *));
+    for (int t = 0; t < threads; ++t) {
+        ptrdiff_t *weight_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
+        ptrdiff_t *copy_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
+        ptrdiff_t *tile_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
+        char *sums = fc_arena_take(arena, p->kernels->tile_rows * run->panel, item);
+        char *weights = fc_arena_take(arena, terms * p->kernels->tile_rows, item);
+        char *tail = fc_arena_take(arena, run->in_place ? run->block * run->panel : 0, item);
+        char *copies = fc_arena_take(arena, run->in_place ? 0 : run->block * copies_a_channel(run) * run->pitch, item);
+        if (!arena->base)
+            continue;
+        run->weight_offsets[t] = weight_offsets;
+        run->copy_offsets[t] = copy_offsets;
+        run->tile_offsets[t] = tile_offsets;
+        run->sums[t] = sums;
+        run->weights[t] = weights;
+        run->tail[t] = tail;
+        run->copies[t] = copies;
+    }
+}
+
+static size_t forward_scratch_bytes(const fc_problem *p, int threads) {
+    im2col_run run;
+    fc_arena arena = {0};
+    lay_out(&run, &arena, p, threads);
+    return arena.used;
+}
+
+typedef struct band { /* output pixels of one image and depth: rows x columns, row-major */
+    const char *image;
+    int64_t depth, row, rows, column, columns, pixels;
+} band;
+
+/* One shifted copy: rows x columns of input elements, `stride` apart, from (row, column) on; 0 outside of the image. */
+static void copy_shifted(const fc_problem *p, char *dst, const char *plane, int64_t row, int64_t column, int64_t rows,
+                         int64_t columns) {
+    const ptrdiff_t item = p->kernels->itemsize;
+    const int64_t sh = p->stride[1], sw = p->stride[2];
+    const int64_t r0 = fc_min(fc_max(fc_ceil_div(-row, sh), 0), rows);
+    const int64_t r1 = fc_max(fc_min(fc_ceil_div(p->in_size[1] - row, sh), rows), r0);
+    const int64_t c0 = fc_min(fc_max(fc_ceil_div(-column, sw), 0), columns);
+    const int64_t c1 = fc_max(fc_min(fc_ceil_div(p->in_size[2] - column, sw), columns), c0);
+    const ptrdiff_t line = columns * item;
+    if (c0 > 0 || c1 < columns) {
+        memset(dst, 0, (size_t)(rows * line));
+    } else {
+        memset(dst, 0, (size_t)(r0 * line));
+        memset(dst + r1 * line, 0, (size_t)((rows - r1) * line));
+    }
+    const char *src = plane + (row + r0 * sh) * p->x.axis[1] + (column + c0 * sw) * p->x.axis[2];
+    fc_matrix to = {dst + r0 * line + c0 * item, line, item}, from = {(char *)src, sh * p->x.axis[1], sw * p->x.axis[2]};
+    if (c0 == 0 && c1 == columns && from.column == item && from.row == line)
+        p->kernels->copy_matrix(to, from, 1, (r1 - r0) * columns); /* one run */
+    else
+        p->kernels->copy_matrix(to, from, r1 - r0, c1 - c0);
+}
+
+static void make_copies(const im2col_run *run, const band *b, int64_t channel, int64_t channels, char *copies) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t bytes = run->pitch * p->kernels->itemsize;
+    for (int64_t c = 0; c < channels; ++c)
+        for (int64_t d = 0; d < p->kernel[0]; ++d) {
+            const int64_t depth = b->depth * p->stride[0] + d * p->dilation[0] + p->offset[0];
+            const char *plane = b->image + (channel + c) * p->x.channel + depth * p->x.axis[0];
+            for (int64_t r = 0; r < run->residues; ++r) {
+                /* With shared rows copy r starts at the residue of tap row r, else at tap row r itself. */
+                const int64_t shift = run->shared_rows ? r * p->dilation[1] % p->stride[1] : r * p->dilation[1];
+                const int64_t row = b->row * p->stride[1] + shift + p->offset[1];
+                for (int64_t w = 0; w < p->kernel[2]; ++w, copies += bytes) {
+                    const int64_t column = b->column * p->stride[2] + w * p->dilation[2] + p->offset[2];
+                    const int64_t rows = b->rows + run->halo;
+                    if (depth < 0 || depth >= p->in_size[0])
+                        memset(copies, 0, (size_t)(rows * b->columns * p->kernels->itemsize));
+                    else
+                        copy_shifted(p, copies, plane, row, column, rows, b->columns);
+                    memset(copies + rows * b->columns * p->kernels->itemsize, 0,
+                           (size_t)(run->panel * p->kernels->itemsize)); /* lanes of the last tile beyond the band */
+                }
+            }
+        }
+}
+
+static void fill_copy_offsets(const im2col_run *run, ptrdiff_t *table, int64_t columns) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t item = p->kernels->itemsize, bytes = run->pitch * item;
+    ptrdiff_t count = 0;
+    for (int64_t c = 0; c < run->block; ++c)
+        for (int64_t d = 0; d < p->kernel[0]; ++d)
+            for (int64_t h = 0; h < p->kernel[1]; ++h) {
+                /* Residues of the tap rows repeat with the period that `residues` is, so h names its copy. */
+                const int64_t copy = ((c * p->kernel[0] + d) * run->residues + h % run->residues) * p->kernel[2];
+                const int64_t down = run->shared_rows ? h * p->dilation[1] / p->stride[1] : 0;
+                for (int64_t w = 0; w < p->kernel[2]; ++w)
+                    table[count++] = (copy + w) * bytes + down * columns * item;
+            }
+}
+
+/* One tile of sums: into the output if it lies there as the tile does, else through `sums` and the output's strides. */
+typedef struct tile {
+    int64_t row, rows, pixel, pixels; /* output channels, pixels of the band */
+    int first_block, last_block;
+} tile;
+
+static void move_sums(const im2col_run *run, const band *b, const tile *t, char *y, char *sums, int to_output) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t item = p->kernels->itemsize, ldc = run->panel * item;
+    for (int64_t done = 0; done < t->pixels;) {
+        const int64_t row = (t->pixel + done) / b->columns, column = (t->pixel + done) % b->columns;
+        const int64_t length = fc_min(t->pixels - done, b->columns - column);
+        const fc_matrix output = {y + (b->row + row) * p->y.axis[1] + (b->column + column) * p->y.axis[2],
+                                  p->y.channel, p->y.axis[2]};
+        const fc_matrix local = {sums + done * item, ldc, item};
+        p->kernels->copy_matrix(to_output ? output : local, to_output ? local : output, t->rows, length);
+        done += length;
+    }
+}
+
+static void run_tile(const im2col_run *run, const band *b, const tile *t, ptrdiff_t terms, const char *const *rows,
+                     const ptrdiff_t *oa, const char *lanes, const ptrdiff_t *ob, char *y, int flat,
+                     const fc_finish *finish, char *sums) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t item = p->kernels->itemsize;
+    const int vectors = (int)fc_ceil_div(t->pixels, p->kernels->lanes);
+    const fc_gemm_tile_fn gemm_tile = p->kernels->gemm_tile[t->rows - 1][vectors - 1];
+    const int direct = flat && t->pixels == (int64_t)vectors * p->kernels->lanes;
+    char *c = sums;
+    ptrdiff_t ldc = run->panel * item;
+    if (direct) {
+        c = y + b->row * p->y.axis[1] + b->column * item + t->pixel * item;
+        ldc = p->y.channel;
+    } else if (!t->first_block) {
+        move_sums(run, b, t, y, sums, 0);
+    }
+    gemm_tile(terms, rows, oa, lanes, ob, c, ldc, !t->first_block);
+    if (t->last_block)
+        p->kernels->finish_rows(c, ldc, t->rows, t->pixels, finish);
+    if (!direct)
+        move_sums(run, b, t, y, sums, 1);
+}
+
+static void forward_task(void *context, int64_t task, int thread) {
+    const im2col_run *run = context;
+    const fc_problem *p = run->p;
+    const fc_kernels *kernels = p->kernels;
+    const ptrdiff_t item = kernels->itemsize;
+
+    const int64_t out_block = task % run->out_blocks;
+    task /= run->out_blocks;
+    const int64_t column_band = task % run->column_bands;
+    task /= run->column_bands;
+    const int64_t row_band = task % run->row_bands;
+    task /= run->row_bands;
+    const int64_t depth = task % p->out_size[0];
+    task /= p->out_size[0];
+    const int64_t group = task % p->groups, n = task / p->groups;
+
+    band b = {.depth = depth, .row = row_band * run->rows, .column = column_band * run->columns};
+    b.image = p->x.data + n * p->x.batch + group * p->x.group;
+    b.rows = fc_min(run->rows, p->out_size[1] - b.row);
+    b.columns = fc_min(run->columns, p->out_size[2] - b.column);
+    b.pixels = b.rows * b.columns;
+
+    const int64_t k_begin = out_block * run->out_block, k_end = fc_min(k_begin + run->out_block, p->out_channels);
+    char *y = p->y.data + n * p->y.batch + group * p->y.group + depth * p->y.axis[0];
+    const int flat =
+        p->y.axis[2] == item && (b.rows == 1 || (p->y.axis[1] == b.columns * item && b.columns == p->out_size[2]));
+    const int pack_rows = b.pixels >= PANELS_WORTH_PACKING * run->panel;
+
+    ptrdiff_t *oa = run->weight_offsets[thread], *ob = run->copy_offsets[thread], *packed = run->tile_offsets[thread];
+    const fc_range all[FC_SPATIAL] = {{0, p->kernel[0]}, {0, p->kernel[1]}, {0, p->kernel[2]}};
+    fc_fill_offsets(oa, run->block, p->w.in, all, p->w.axis);
+    const ptrdiff_t tile_line = kernels->tile_rows * item;
+    for (ptrdiff_t i = 0; i < run->block * run->taps; ++i)
+        packed[i] = i * tile_line;
+    if (run->in_place)
+        for (int64_t c = 0; c < run->block; ++c)
+            ob[c] = c * p->x.channel;
+    else
+        fill_copy_offsets(run, ob, b.columns);
+
+    for (int64_t c = 0; c < p->in_channels; c += run->block) {
+        const int64_t channels = fc_min(run->block, p->in_channels - c);
+        const ptrdiff_t terms = channels * run->taps;
+        const char *lanes = run->copies[thread];
+        if (run->in_place)
+            lanes = b.image + c * p->x.channel + depth * p->x.axis[0] + b.row * p->x.axis[1] + b.column * item;
+        else
+            make_copies(run, &b, c, channels, run->copies[thread]);
+        const int64_t whole = run->in_place ? b.pixels / kernels->lanes * kernels->lanes : b.pixels;
+        if (whole < b.pixels) { /* the last vector would leave the image: a copy of it, lane by lane of channels */
+            memset(run->tail[thread], 0, (size_t)(channels * run->panel * item));
+            kernels->copy_matrix((fc_matrix){run->tail[thread], run->panel * item, item},
+                                 (fc_matrix){(char *)lanes + whole * item, p->x.channel, item}, channels,
+                                 b.pixels - whole);
+        }
+        for (int64_t k = k_begin; k < k_end; k += kernels->tile_rows) {
+            const int64_t row_count = fc_min(kernels->tile_rows, k_end - k);
+            const char *rows[FC_MAX_TILE_ROWS];
+            for (int64_t m = 0; m < row_count; ++m)
+                rows[m] = p->w.data + group * p->w.group + (k + m) * p->w.out + c * p->w.in;
+            if (pack_rows) {
+                kernels->gather_lanes(run->weights[thread], tile_line, row_count, rows, row_count, oa, terms);
+                for (int64_t m = 0; m < row_count; ++m)
+                    rows[m] = run->weights[thread] + m * item;
+            }
+            fc_finish finish = p->finish;
+            if (finish.bias)
+                finish.bias += (group * p->out_channels + k) * finish.bias_stride;
+            tile t = {.row = k, .rows = row_count, .first_block = c == 0};
+            t.last_block = c + channels == p->in_channels;
+            char *to = y + k * p->y.channel;
+            for (t.pixel = 0; t.pixel < whole; t.pixel += t.pixels) {
+                t.pixels = fc_min(run->panel, whole - t.pixel);
+                run_tile(run, &b, &t, terms, rows, pack_rows ? packed : oa, lanes + t.pixel * item, ob, to, flat,
+                         &finish, run->sums[thread]);
+            }
+            if (whole < b.pixels) {
+                t.pixels = b.pixels - whole;
+                for (int64_t i = 0; i < channels; ++i)
+                    ob[i] = i * run->panel * item;
+                run_tile(run, &b, &t, terms, rows, pack_rows ? packed : oa, run->tail[thread], ob, to, flat, &finish,
+                         run->sums[thread]);
+                for (int64_t i = 0; i < channels; ++i)
+                    ob[i] = i * p->x.channel;
+            }
+        }
+    }
+}
+
+static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
+    (void)packed;
+    im2col_run run;
+    fc_arena arena = {scratch, 0};
+    lay_out(&run, &arena, p, threads);
+    /* Too few bands for the threads: output channels are divided too, each part makes its own copies. */
+    const int64_t bands = p->batch * p->groups * p->out_size[0] * run.row_bands * run.column_bands;
+    const int64_t parts = bands >= 2 * threads ? 1 : fc_ceil_div(2 * threads, bands);
+    run.out_block = fc_round_up(fc_ceil_div(p->out_channels, threads > 1 ? parts : 1), p->kernels->tile_rows);
+    run.out_blocks = fc_ceil_div(p->out_channels, run.out_block);
+    fc_parallel(bands * run.out_blocks, threads, forward_task, &run);
+}
+
+static size_t packed_bytes(const fc_problem *p) {
+    (void)p;
+    return 0;
+}
+
+static void pack_weights(const fc_problem *p, void *packed, int threads) {
+    (void)p;
+    (void)packed;
+    (void)threads;
+}
+
+/* In units of one vector multiply-add: the sums, and the copies. */
+static double forward_cost(const fc_problem *p) {
+    im2col_run run = {.p = p};
+    plan_bands(&run);
+    const double pixels = (double)fc_positions(p), out = (double)p->out_channels;
+    const double tiles = (double)(p->out_size[0] * run.row_bands * run.column_bands *
+                                  fc_ceil_div(run.rows * run.columns, p->kernels->lanes));
+    const double copied = run.in_place ? 0
+                                       : (double)(copies_a_channel(&run) * p->in_channels) * pixels *
+                                             (double)(run.rows + run.halo) / (double)run.rows;
+    return (double)p->groups * (tiles * out * (double)(p->in_channels * run.taps) + 0.3 * copied);
+}
+
+static double grad_weight_cost(const fc_problem *p) {
+    const double lanes = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
+    const double vectors = (double)fc_ceil_div(p->in_channels * fc_taps(p), p->kernels->lanes);
+    return (double)p->groups * pixels * (vectors * (double)p->out_channels + 1.0 * lanes);
+}
+
+const fc_algorithm fc_im2col = {
+    .name = "im2col",
+    .forward_cost = forward_cost,
+    .packed_bytes = packed_bytes,
+    .pack_weights = pack_weights,
+    .forward_scratch_bytes = forward_scratch_bytes,
+    .forward = forward,
+    .grad_weight_cost = grad_weight_cost,
+    .grad_weight_scratch_bytes = fc_im2col_grad_weight_scratch_bytes,
+    .grad_weight = fc_im2col_grad_weight,
+};

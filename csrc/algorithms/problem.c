@@ -1,0 +1,53 @@
+/* Which taps meet the input where, and the tables of offsets that the GEMM tile is driven by. */
+#include "algorithms/algorithm.h"
+
+static int64_t clamp(int64_t value, int64_t high) { return value < 0 ? 0 : value > high ? high : value; }
+
+fc_range fc_valid_taps(const fc_problem *p, int axis, int64_t position) {
+    const int64_t start = position * p->stride[axis] + p->offset[axis];
+    return (fc_range){clamp(fc_ceil_div(-start, p->dilation[axis]), p->kernel[axis]),
+                      clamp(fc_ceil_div(p->in_size[axis] - start, p->dilation[axis]), p->kernel[axis])};
+}
+
+fc_range fc_valid_positions(const fc_problem *p, int axis, int64_t tap) {
+    const int64_t start = tap * p->dilation[axis] + p->offset[axis];
+    return (fc_range){clamp(fc_ceil_div(-start, p->stride[axis]), p->out_size[axis]),
+                      clamp(fc_ceil_div(p->in_size[axis] - start, p->stride[axis]), p->out_size[axis])};
+}
+
+int64_t fc_segment_bound(const fc_problem *p, int axis) {
+    return fc_min(p->out_size[axis], 2 * p->kernel[axis] + 1);
+}
+
+int64_t fc_segments(const fc_problem *p, int axis, fc_segment *segments) {
+    int64_t count = 0, position = 0;
+    while (position < p->out_size[axis]) {
+        const fc_range taps = fc_valid_taps(p, axis, position);
+        int64_t next = p->out_size[axis];
+        if (taps.begin > 0) /* until the tap before the first comes in */
+            next = fc_min(next, fc_ceil_div(-p->offset[axis] - (taps.begin - 1) * p->dilation[axis], p->stride[axis]));
+        if (taps.end > 0) /* until the last tap goes out */
+            next = fc_min(next, fc_ceil_div(p->in_size[axis] - p->offset[axis] - (taps.end - 1) * p->dilation[axis],
+                                            p->stride[axis]));
+        segments[count++] = (fc_segment){{position, next}, taps};
+        position = next;
+    }
+    return count;
+}
+
+ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride,
+                          const fc_range taps[FC_SPATIAL], const ptrdiff_t axis_stride[FC_SPATIAL]) {
+    ptrdiff_t count = 0;
+    for (int64_t c = 0; c < channels; ++c)
+        for (int64_t d = taps[0].begin; d < taps[0].end; ++d)
+            for (int64_t h = taps[1].begin; h < taps[1].end; ++h)
+                for (int64_t w = taps[2].begin; w < taps[2].end; ++w)
+                    table[count++] =
+                        c * channel_stride + d * axis_stride[0] + h * axis_stride[1] + w * axis_stride[2];
+    return count;
+}
+
+int64_t fc_channel_block(int64_t channels, int64_t taps, int64_t target) {
+    const int64_t blocks = fc_ceil_div(channels, fc_max(target / taps, 1));
+    return fc_ceil_div(channels, blocks);
+}

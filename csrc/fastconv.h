@@ -1,0 +1,152 @@
+/* fastconv: convolution and pooling on CPUs, forward and backward: the C contract.
+ *
+ * Every array is seen as (N, C, D, H, W); 1-D and 2-D problems have leading spatial axes of size 1. Layout is only a
+ * matter of strides, counted in elements, of any sign, 0 included for arrays that are read. Functions check their
+ * geometry before anything is written, report by status, never abort, keep no reference to what they were given, and
+ * may be called from any thread. Results have the same bits for every number of threads.
+ */
+#ifndef FASTCONV_H
+#define FASTCONV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define FC_API __declspec(dllexport)
+#else
+#define FC_API __attribute__((visibility("default")))
+#endif
+
+#define FC_ABI_VERSION 1
+#define FC_SPATIAL 3          /* spatial axes of every problem: depth, height, width */
+#define FC_AXES (2 + FC_SPATIAL)
+
+typedef enum fc_status {
+    FC_OK = 0,
+    FC_OUT_OF_MEMORY,
+    FC_BAD_ARGUMENT,      /* a null pointer, an unknown dtype, algorithm or activation */
+    FC_BAD_STRIDE,        /* stride < 1 */
+    FC_BAD_DILATION,      /* dilation < 1 */
+    FC_BAD_PADDING,       /* padding < 0; in pooling also padding >= the dilated window */
+    FC_BAD_KERNEL,        /* kernel size < 1 */
+    FC_BAD_GROUPS,        /* groups < 1, or they do not divide the channels */
+    FC_BAD_CHANNELS,      /* the channels of input, weight and output do not belong together */
+    FC_BAD_BATCH,         /* input and output differ in N */
+    FC_EMPTY_INPUT,       /* no channels or an empty spatial axis */
+    FC_KERNEL_TOO_LARGE,  /* the dilated kernel exceeds the padded input: no output */
+    FC_BAD_OUTPUT_SIZE,   /* output sizes that do not follow from the geometry */
+    FC_BAD_INDEX,         /* a pooling index outside of its plane */
+    FC_EMPTY_WINDOW,      /* a dilated pooling window that covers no input element */
+    FC_OVERFLOW,          /* a size or an offset leaves 64 bits */
+    FC_UNSUPPORTED        /* the algorithm cannot do this problem, or the instruction set is not there */
+} fc_status;
+
+typedef enum fc_dtype { FC_FLOAT32 = 0, FC_FLOAT64 = 1, FC_DTYPES = 2 } fc_dtype;
+
+typedef enum fc_activation { FC_IDENTITY = 0, FC_RELU = 1, FC_LEAKY_RELU = 2 } fc_activation;
+
+/* FC_AUTO picks the fastest algorithm, FC_EXACT the fastest of those that compute plain sums of products. */
+typedef enum fc_algorithm_id { FC_AUTO = 0, FC_EXACT = 1, FC_DIRECT = 2, FC_IM2COL = 3, FC_ALGORITHM_IDS = 4 } fc_algorithm_id;
+
+/* An array: N, C, D, H, W. For convolution weights: output channels, input channels a group, D, H, W. */
+typedef struct fc_tensor {
+    void *data;
+    int64_t size[FC_AXES];
+    int64_t stride[FC_AXES]; /* in elements */
+} fc_tensor;
+
+typedef struct fc_vector {
+    void *data; /* NULL: none */
+    int64_t size, stride;
+} fc_vector;
+
+typedef struct fc_conv_params {
+    int64_t stride[FC_SPATIAL], dilation[FC_SPATIAL], padding[FC_SPATIAL][2]; /* padding: before, after */
+    int64_t groups;
+    int flip; /* 1: true convolution, 0: cross-correlation */
+} fc_conv_params;
+
+typedef struct fc_pool_params {
+    int64_t kernel[FC_SPATIAL], stride[FC_SPATIAL], dilation[FC_SPATIAL], padding[FC_SPATIAL][2];
+    int ceil_mode;
+    int count_include_pad;    /* average pooling: divide by the window clipped to the padded input */
+    int64_t divisor_override; /* average pooling: divide by this instead, if not 0 */
+} fc_pool_params;
+
+typedef struct fc_options {
+    int threads; /* 0: the process-wide number */
+    int isa;     /* index into fc_isa_name, -1: the one chosen at start */
+    fc_algorithm_id algorithm;
+    fc_activation activation; /* forward only */
+    double slope;             /* of FC_LEAKY_RELU */
+} fc_options;
+
+/* Which axis and which value a status speaks of; `axis` is 0..2 (D, H, W) or -1. */
+typedef struct fc_report {
+    int axis;
+    int64_t value;
+} fc_report;
+
+/* Options with every field at its default. */
+FC_API void fc_options_init(fc_options *options);
+FC_API const char *fc_status_string(fc_status status);
+FC_API int fc_abi_version(void);
+
+/* Spatial sizes of the output; they are what the ops below ask of their arrays. `report` may be NULL. */
+FC_API fc_status fc_conv_output_size(const int64_t input[FC_SPATIAL], const int64_t kernel[FC_SPATIAL],
+                                     const fc_conv_params *params, int64_t output[FC_SPATIAL], fc_report *report);
+FC_API fc_status fc_pool_output_size(const int64_t input[FC_SPATIAL], const fc_pool_params *params,
+                                     int64_t output[FC_SPATIAL], fc_report *report);
+
+/* output[n, k, o] = activation(bias[k] + sum over c, t of input[n, c, o * stride + t * dilation - padding] * weight[k, c, t]) */
+FC_API fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight, const fc_vector *bias,
+                                 const fc_conv_params *params, const fc_options *options, const fc_tensor *output,
+                                 fc_report *report);
+/* Gradients of sum(output * grad_output), without activation. */
+FC_API fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
+                                    const fc_conv_params *params, const fc_options *options,
+                                    const fc_tensor *grad_input, fc_report *report);
+FC_API fc_status fc_conv_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
+                                     const fc_conv_params *params, const fc_options *options,
+                                     const fc_tensor *grad_weight, fc_report *report);
+FC_API fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
+                                   const fc_vector *grad_bias);
+
+/* `indices` (int64 data, may be NULL): position of each maximum, flat in its D, H, W plane of the input. */
+FC_API fc_status fc_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
+                                     const fc_options *options, const fc_tensor *output, const fc_tensor *indices,
+                                     fc_report *report);
+FC_API fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
+                                      const fc_options *options, const fc_tensor *grad_input, fc_report *report);
+FC_API fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
+                                     const fc_options *options, const fc_tensor *output, fc_report *report);
+FC_API fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
+                                      const fc_options *options, const fc_tensor *grad_input, fc_report *report);
+
+/* Instruction sets, lowest first. A set is usable when it was compiled and the CPU and the OS have it. */
+FC_API int fc_isa_count(void);
+FC_API const char *fc_isa_name(int isa); /* NULL outside of 0..count-1 */
+FC_API int fc_isa_usable(int isa);
+FC_API int fc_isa_current(void);
+FC_API fc_status fc_isa_select(int isa);
+FC_API int fc_isa_lanes(int isa, fc_dtype dtype);
+/* What the CPU offers, as words between blanks. */
+FC_API const char *fc_cpu_features(void);
+
+/* Runs `rounds` rounds of independent multiply-adds in registers; returns their number. Time it: the arithmetic limit. */
+FC_API int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds);
+
+FC_API int fc_has_openmp(void);
+FC_API int fc_get_num_threads(void);
+FC_API void fc_set_num_threads(int threads);
+/* Frees the scratch memory kept between calls. */
+FC_API void fc_clear_scratch(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

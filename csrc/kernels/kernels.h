@@ -1,0 +1,87 @@
+/* The table of kernels that every instruction set exports, one per dtype, and the types of the functions in it.
+ *
+ * Kernels are straight-line numeric code: no threads, no allocation, no checks. They take untyped pointers and byte
+ * strides, so that one driver in algorithms/ and ops/ serves every dtype. Tables are taken as a whole from one set:
+ * tile sizes and packed layouts belong together.
+ */
+#ifndef FC_KERNELS_H
+#define FC_KERNELS_H
+
+#include "fastconv.h"
+
+#define FC_MAX_TILE_ROWS 8
+#define FC_MAX_TILE_VECTORS 3
+
+/* c[m][j] = (accumulate ? c[m][j] : 0) + sum over p < count of a[m][oa[p]] * b[ob[p] + j], one fused sum in the order
+ * of p. a: one pointer a row; oa, ob: byte offsets; c: rows `ldc` bytes apart; j runs over the vectors of the tile. */
+typedef void (*fc_gemm_tile_fn)(ptrdiff_t count, const char *const *a, const ptrdiff_t *oa, const char *b,
+                                const ptrdiff_t *ob, char *c, ptrdiff_t ldc, int accumulate);
+
+/* dst[p * ldd + m] = rows[m][offsets[p]] for p < count, m < row_count; elements row_count..width of a line become 0. */
+typedef void (*fc_gather_lanes_fn)(char *dst, ptrdiff_t ldd, ptrdiff_t width, const char *const *rows,
+                                   ptrdiff_t row_count, const ptrdiff_t *offsets, ptrdiff_t count);
+
+typedef struct fc_matrix { /* element (r, c) lies at data + r * row + c * column, in bytes */
+    char *data;
+    ptrdiff_t row, column;
+} fc_matrix;
+typedef void (*fc_copy_matrix_fn)(fc_matrix dst, fc_matrix src, ptrdiff_t rows, ptrdiff_t columns);
+
+typedef struct fc_finish {
+    const char *bias; /* NULL: none */
+    ptrdiff_t bias_stride;
+    fc_activation activation;
+    double slope;
+} fc_finish;
+/* x[r][c] = activation(x[r][c] + bias of its row, or of its column); columns are contiguous. */
+typedef void (*fc_finish_fn)(char *x, ptrdiff_t ldx, ptrdiff_t rows, ptrdiff_t columns, const fc_finish *finish);
+
+typedef double (*fc_sum_row_fn)(const char *src, ptrdiff_t stride, ptrdiff_t count);
+typedef void (*fc_combine_row_fn)(char *dst, const char *src, ptrdiff_t count);
+/* dst[i] = src[i] / (divisors[i] * factor) */
+typedef void (*fc_divide_row_fn)(char *dst, const char *src, const char *divisors, double factor, ptrdiff_t count);
+typedef void (*fc_fill_row_fn)(char *dst, double value, ptrdiff_t count);
+
+typedef struct fc_windows { /* `count` windows of `kernel` taps along a contiguous line */
+    ptrdiff_t count, kernel, stride, dilation;
+} fc_windows;
+/* max, add: dst = windows reduced from the line src; spread: windows added into the line dst from src. */
+typedef void (*fc_windows_fn)(char *dst, const char *src, const fc_windows *windows);
+
+typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, rows and depths already clipped */
+    const char *plane;
+    ptrdiff_t axis[FC_SPATIAL];    /* byte strides */
+    int64_t size[FC_SPATIAL];      /* of the plane */
+    int64_t first[2], end[2];      /* input rows taken: first, first + dilation, ... < end, for D and H */
+    int64_t dilation[FC_SPATIAL];
+    int64_t kernel, stride, padding, count; /* along W */
+} fc_max_indexed_row;
+typedef void (*fc_max_indexed_row_fn)(char *dst, ptrdiff_t dst_stride, int64_t *indices, ptrdiff_t indices_stride,
+                                      const fc_max_indexed_row *row);
+/* plane[indices[i]] += src[i], strides in bytes */
+typedef void (*fc_scatter_add_fn)(char *plane, const char *src, ptrdiff_t src_stride, const int64_t *indices,
+                                  ptrdiff_t indices_stride, ptrdiff_t count);
+
+/* Returns the multiply-adds (of one lane each) done. */
+typedef int64_t (*fc_fma_rounds_fn)(int64_t rounds);
+
+typedef struct fc_kernels {
+    const char *isa;
+    fc_dtype dtype;
+    ptrdiff_t itemsize;
+    int lanes;        /* elements of a vector */
+    int tile_rows;    /* most rows of a tile: gemm_tile[rows - 1][vectors - 1] */
+    int tile_vectors; /* most vectors of a tile */
+    fc_gemm_tile_fn gemm_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
+#define FC_KERNEL(name, type) type name;
+#include "kernels/kernel_list.inc"
+#undef FC_KERNEL
+} fc_kernels;
+
+/* Each set that was compiled defines its tables in isa/<name>.c. */
+extern const fc_kernels fc_kernels_baseline[FC_DTYPES];
+extern const fc_kernels fc_kernels_avx2[FC_DTYPES];
+extern const fc_kernels fc_kernels_avx512[FC_DTYPES];
+extern const fc_kernels fc_kernels_neon[FC_DTYPES];
+
+#endif

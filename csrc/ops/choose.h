@@ -1,0 +1,13 @@
+/* Which algorithm runs. */
+#ifndef FC_CHOOSE_H
+#define FC_CHOOSE_H
+
+#include "algorithms/algorithm.h"
+
+/* The algorithm asked for, or for a policy the cheapest; NULL for an unknown one. */
+const fc_algorithm *fc_choose_forward(const fc_problem *problem, fc_algorithm_id id);
+const fc_algorithm *fc_choose_grad_weight(const fc_problem *problem, fc_algorithm_id id);
+/* Threads worth waking for a problem. */
+int fc_worthwhile_threads(const fc_problem *problem, int threads);
+
+#endif

@@ -1,0 +1,283 @@
+/* Convolution: forward and its three gradients, as problems for the two engines.
+ *
+ * A flip is a negative stride of the weights. The gradient of the input is a forward of grad_output with channels of
+ * the weights swapped and taps turned; with stride s it falls apart into s problems an axis (one for each residue of
+ * the input position) of stride 1, each with every s-th tap: nothing is multiplied by the zeros of a stretched
+ * grad_output.
+ */
+#include "algorithms/algorithm.h"
+#include "ops/choose.h"
+#include "ops/geometry.h"
+
+static fc_image image_of(const fc_tensor *tensor, int64_t groups, ptrdiff_t item) {
+    fc_image image = {tensor->data, tensor->stride[0] * item, tensor->size[1] / groups * tensor->stride[1] * item,
+                      tensor->stride[1] * item, {0}};
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        image.axis[axis] = tensor->stride[2 + axis] * item;
+    return image;
+}
+
+static fc_filters filters_of(const fc_tensor *weight, const fc_conv_params *params, ptrdiff_t item) {
+    fc_filters filters = {weight->data, weight->size[0] / params->groups * weight->stride[0] * item,
+                          weight->stride[0] * item, weight->stride[1] * item, {0}};
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        filters.axis[axis] = weight->stride[2 + axis] * item;
+        if (params->flip) {
+            filters.data += (weight->size[2 + axis] - 1) * filters.axis[axis];
+            filters.axis[axis] = -filters.axis[axis];
+        }
+    }
+    return filters;
+}
+
+/* The problem of input, weight and output as they stand; which of them is read and written is the engine's business. */
+static fc_problem problem_of(const fc_kernels *kernels, const fc_tensor *input, const fc_tensor *weight,
+                             const fc_tensor *output, const fc_conv_params *params) {
+    fc_problem p = {
+        .kernels = kernels,
+        .batch = input->size[0],
+        .groups = params->groups,
+        .in_channels = weight->size[1],
+        .out_channels = weight->size[0] / params->groups,
+        .x = image_of(input, params->groups, kernels->itemsize),
+        .y = image_of(output, params->groups, kernels->itemsize),
+        .w = filters_of(weight, params, kernels->itemsize),
+    };
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        p.in_size[axis] = input->size[2 + axis];
+        p.out_size[axis] = output->size[2 + axis];
+        p.kernel[axis] = weight->size[2 + axis];
+        /* Where a stride or a dilation has nothing to act on, 1 keeps phases few and products small. */
+        p.stride[axis] = p.out_size[axis] == 1 ? 1 : params->stride[axis];
+        p.dilation[axis] = p.kernel[axis] == 1 ? 1 : params->dilation[axis];
+        p.offset[axis] = -params->padding[axis][0];
+    }
+    return p;
+}
+
+static fc_status check(fc_dtype dtype, const fc_options *options, const fc_kernels **kernels) {
+    *kernels = fc_kernels_for(options->isa, dtype);
+    if ((unsigned)dtype >= FC_DTYPES || (unsigned)options->algorithm >= FC_ALGORITHM_IDS ||
+        (unsigned)options->activation > FC_LEAKY_RELU)
+        return FC_BAD_ARGUMENT;
+    return *kernels ? FC_OK : FC_UNSUPPORTED;
+}
+
+/* What one forward problem needs, laid out before anything is written: packed weights, then the algorithm's scratch. */
+typedef struct forward_plan {
+    const fc_algorithm *algorithm;
+    size_t packed, scratch;
+} forward_plan;
+
+static forward_plan plan_forward(const fc_problem *p, const fc_options *options, int threads) {
+    forward_plan plan = {.algorithm = fc_choose_forward(p, options->algorithm)};
+    plan.packed = (plan.algorithm->packed_bytes(p) + 63) / 64 * 64;
+    plan.scratch = plan.algorithm->forward_scratch_bytes(p, threads);
+    return plan;
+}
+
+static void run_forward(const fc_problem *p, const forward_plan *plan, char *block, int threads) {
+    if (plan->packed)
+        plan->algorithm->pack_weights(p, block, threads);
+    plan->algorithm->forward(p, block, block + plan->packed, threads);
+}
+
+fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight, const fc_vector *bias,
+                          const fc_conv_params *params, const fc_options *options, const fc_tensor *output,
+                          fc_report *report) {
+    const fc_kernels *kernels;
+    fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK)
+        status = fc_check_conv(input, weight, output, params, report);
+    if (status == FC_OK && bias && bias->data && bias->size != weight->size[0])
+        status = FC_BAD_CHANNELS;
+    if (status != FC_OK || input->size[0] == 0)
+        return status;
+    fc_problem p = problem_of(kernels, input, weight, output, params);
+    if (bias && bias->data)
+        p.finish = (fc_finish){.bias = bias->data, .bias_stride = bias->stride * kernels->itemsize};
+    p.finish.activation = options->activation;
+    p.finish.slope = options->slope;
+    const int threads = fc_worthwhile_threads(&p, fc_threads_for(options));
+    const forward_plan plan = plan_forward(&p, options, threads);
+    char *block = fc_scratch_take(plan.packed + plan.scratch);
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    run_forward(&p, &plan, block, threads);
+    fc_scratch_give(block);
+    return FC_OK;
+}
+
+/* ---- grad_input ---- */
+
+/* Input positions residue, residue + stride, ... of one axis, as a stride-1 correlation of grad_output: the taps that
+ * reach them are first, first + step, ... (0 to `taps` of them), in reverse. */
+typedef struct phase_axis {
+    int64_t taps, first, step, dilation, offset, positions;
+} phase_axis;
+
+static phase_axis phase_of(const fc_problem *whole, int axis, int64_t residue) {
+    const int64_t stride = whole->stride[axis], dilation = whole->dilation[axis];
+    phase_axis phase = {.positions = fc_ceil_div(whole->in_size[axis] - residue, stride)};
+    /* Taps k with residue - offset - k * dilation divisible by stride; they repeat with a period of at most stride. */
+    const int64_t most = fc_min(whole->kernel[axis], stride);
+    int64_t first = 0;
+    while (first < most && (residue - whole->offset[axis] - first * dilation) % stride != 0)
+        ++first;
+    if (first == most)
+        return phase;
+    int64_t step = 1;
+    while (step < whole->kernel[axis] && step * dilation % stride != 0)
+        ++step;
+    phase.first = first;
+    phase.step = step;
+    phase.dilation = step * dilation / stride;
+    phase.taps = fc_ceil_div(whole->kernel[axis] - first, step);
+    phase.offset = (residue - whole->offset[axis] - first * dilation) / stride - (phase.taps - 1) * phase.dilation;
+    return phase;
+}
+
+/* The forward problem of one phase; `whole` is the forward problem that is being transposed. */
+static fc_problem phase_problem(const fc_problem *whole, const int64_t residue[FC_SPATIAL]) {
+    fc_problem p = *whole;
+    p.in_channels = whole->out_channels;
+    p.out_channels = whole->in_channels;
+    p.x = whole->y;
+    p.y = whole->x;
+    p.w.in = whole->w.out;
+    p.w.out = whole->w.in;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const phase_axis phase = phase_of(whole, axis, residue[axis]);
+        p.in_size[axis] = whole->out_size[axis];
+        p.out_size[axis] = phase.positions;
+        p.kernel[axis] = phase.taps;
+        p.stride[axis] = 1;
+        p.dilation[axis] = fc_max(phase.dilation, 1);
+        p.offset[axis] = phase.offset;
+        p.y.data += residue[axis] * whole->x.axis[axis];
+        p.y.axis[axis] = whole->stride[axis] * whole->x.axis[axis];
+        p.w.data += (phase.first + (phase.taps - 1) * phase.step) * whole->w.axis[axis];
+        p.w.axis[axis] = -phase.step * whole->w.axis[axis];
+    }
+    return p;
+}
+
+/* Steps to the next phase; 0 after the last. Phases beyond the input's end have no positions and are left out. */
+static int next_phase(const fc_problem *whole, int64_t residue[FC_SPATIAL]) {
+    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+        if (++residue[axis] < fc_min(whole->stride[axis], whole->in_size[axis]))
+            return 1;
+        residue[axis] = 0;
+    }
+    return 0;
+}
+
+static void clear_plane(void *context, int64_t task, int thread) {
+    (void)thread;
+    const fc_problem *p = context;
+    const double zero = 0;
+    const int64_t channels = p->groups * p->out_channels;
+    char *plane = p->y.data + task / channels * p->y.batch + task % channels * p->y.channel;
+    for (int64_t d = 0; d < p->out_size[0]; ++d)
+        p->kernels->copy_matrix((fc_matrix){plane + d * p->y.axis[0], p->y.axis[1], p->y.axis[2]},
+                                (fc_matrix){(char *)&zero, 0, 0}, p->out_size[1], p->out_size[2]);
+}
+
+fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
+                             const fc_conv_params *params, const fc_options *options, const fc_tensor *grad_input,
+                             fc_report *report) {
+    const fc_kernels *kernels;
+    fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK)
+        status = fc_check_conv(grad_input, weight, grad_output, params, report);
+    if (status != FC_OK || grad_input->size[0] == 0)
+        return status;
+    const fc_problem whole = problem_of(kernels, grad_input, weight, grad_output, params);
+    const int threads = fc_worthwhile_threads(&whole, fc_threads_for(options));
+    size_t bytes = 1;
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    do {
+        const fc_problem p = phase_problem(&whole, residue);
+        if (fc_taps(&p) == 0)
+            continue;
+        const forward_plan plan = plan_forward(&p, options, threads);
+        if (plan.packed + plan.scratch > bytes)
+            bytes = plan.packed + plan.scratch;
+    } while (next_phase(&whole, residue));
+    char *block = fc_scratch_take(bytes);
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    do {
+        fc_problem p = phase_problem(&whole, residue);
+        if (fc_taps(&p) == 0) {
+            fc_parallel(p.batch * p.groups * p.out_channels, threads, clear_plane, &p);
+            continue;
+        }
+        const forward_plan plan = plan_forward(&p, options, threads);
+        run_forward(&p, &plan, block, threads);
+    } while (next_phase(&whole, residue));
+    fc_scratch_give(block);
+    return FC_OK;
+}
+
+/* ---- grad_weight and grad_bias ---- */
+
+fc_status fc_conv_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
+                              const fc_conv_params *params, const fc_options *options, const fc_tensor *grad_weight,
+                              fc_report *report) {
+    const fc_kernels *kernels;
+    fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK)
+        status = fc_check_conv(input, grad_weight, grad_output, params, report);
+    if (status != FC_OK)
+        return status;
+    const fc_problem p = problem_of(kernels, input, grad_weight, grad_output, params);
+    const int threads = fc_worthwhile_threads(&p, fc_threads_for(options));
+    const fc_algorithm *algorithm = fc_choose_grad_weight(&p, options->algorithm);
+    void *block = fc_scratch_take(algorithm->grad_weight_scratch_bytes(&p, threads));
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    algorithm->grad_weight(&p, block, threads);
+    fc_scratch_give(block);
+    return FC_OK;
+}
+
+typedef struct bias_run {
+    const fc_kernels *kernels;
+    const fc_tensor *grad_output;
+    const fc_vector *grad_bias;
+} bias_run;
+
+/* One output channel: rows in the dtype, across rows and the batch in double, in order. */
+static void grad_bias_task(void *context, int64_t channel, int thread) {
+    (void)thread;
+    const bias_run *run = context;
+    const fc_tensor *g = run->grad_output;
+    const ptrdiff_t item = run->kernels->itemsize;
+    double sum = 0;
+    for (int64_t n = 0; n < g->size[0]; ++n)
+        for (int64_t d = 0; d < g->size[2]; ++d)
+            for (int64_t h = 0; h < g->size[3]; ++h) {
+                const char *row = (const char *)g->data + (n * g->stride[0] + channel * g->stride[1] +
+                                                           d * g->stride[2] + h * g->stride[3]) * item;
+                sum += run->kernels->sum_row(row, g->stride[4] * item, g->size[4]);
+            }
+    run->kernels->fill_row((char *)run->grad_bias->data + channel * run->grad_bias->stride * item, sum, 1);
+}
+
+fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
+                            const fc_vector *grad_bias) {
+    const fc_kernels *kernels;
+    const fc_status status = check(dtype, options, &kernels);
+    if (status != FC_OK)
+        return status;
+    if (!grad_bias->data)
+        return FC_BAD_ARGUMENT;
+    if (grad_bias->size != grad_output->size[1])
+        return FC_BAD_CHANNELS;
+    bias_run run = {kernels, grad_output, grad_bias};
+    const double elements = (double)grad_output->size[0] * (double)grad_output->size[1] *
+                            (double)grad_output->size[2] * (double)grad_output->size[3] * (double)grad_output->size[4];
+    fc_parallel(grad_output->size[1], elements < 1e5 ? 1 : fc_threads_for(options), grad_bias_task, &run);
+    return FC_OK;
+}

@@ -1,0 +1,161 @@
+/* The rules of geometry, once for every operation and for whoever asks for output sizes.
+ *
+ * After V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, arXiv:1603.07285, relations 6
+ * (strides, padding) and 15 (dilation): output = floor((in + before + after - dilation (kernel - 1) - 1) / stride) + 1.
+ * Sizes are held below 2^56 elements, so that byte offsets, lanes rounded up and halos stay within 64 bits.
+ */
+#include "ops/geometry.h"
+
+#include "algorithms/algorithm.h"
+
+static const int64_t MOST_ELEMENTS = (int64_t)1 << 56;
+
+static fc_status tell(fc_report *report, fc_status status, int axis, int64_t value) {
+    if (report)
+        *report = (fc_report){axis, value};
+    return status;
+}
+
+void fc_options_init(fc_options *options) {
+    *options = (fc_options){0, -1, FC_AUTO, FC_IDENTITY, 0.0};
+}
+
+int fc_abi_version(void) { return FC_ABI_VERSION; }
+
+const char *fc_status_string(fc_status status) {
+    static const char *const TEXT[] = {
+        [FC_OK] = "ok",
+        [FC_OUT_OF_MEMORY] = "out of memory",
+        [FC_BAD_ARGUMENT] = "a null pointer, or an unknown dtype, algorithm or activation",
+        [FC_BAD_STRIDE] = "stride must be at least 1",
+        [FC_BAD_DILATION] = "dilation must be at least 1",
+        [FC_BAD_PADDING] = "padding must not be negative, and in pooling smaller than the dilated window",
+        [FC_BAD_KERNEL] = "kernel size must be at least 1",
+        [FC_BAD_GROUPS] = "groups must be at least 1 and divide input and output channels",
+        [FC_BAD_CHANNELS] = "channels of input, weight and output do not belong together",
+        [FC_BAD_BATCH] = "batch sizes differ",
+        [FC_EMPTY_INPUT] = "no channels or an empty spatial axis",
+        [FC_KERNEL_TOO_LARGE] = "the dilated kernel exceeds the padded input",
+        [FC_BAD_OUTPUT_SIZE] = "output sizes do not follow from the geometry",
+        [FC_BAD_INDEX] = "an index outside of its plane",
+        [FC_EMPTY_WINDOW] = "a pooling window without any input element",
+        [FC_OVERFLOW] = "a size leaves the range of 64-bit offsets",
+        [FC_UNSUPPORTED] = "not supported by the algorithm or instruction set asked for",
+    };
+    return (unsigned)status < sizeof TEXT / sizeof TEXT[0] ? TEXT[status] : "unknown status";
+}
+
+/* in + before + after and dilation * (kernel - 1) + 1, or an overflow. */
+static fc_status extents(int64_t in, int64_t kernel, int64_t dilation, const int64_t padding[2], int64_t *padded,
+                         int64_t *window) {
+    if (__builtin_add_overflow(in, padding[0], padded) || __builtin_add_overflow(*padded, padding[1], padded) ||
+        __builtin_mul_overflow(kernel - 1, dilation, window) || __builtin_add_overflow(*window, 1, window))
+        return FC_OVERFLOW;
+    return *padded < MOST_ELEMENTS && *window < MOST_ELEMENTS ? FC_OK : FC_OVERFLOW;
+}
+
+fc_status fc_conv_output_size(const int64_t input[FC_SPATIAL], const int64_t kernel[FC_SPATIAL],
+                              const fc_conv_params *params, int64_t output[FC_SPATIAL], fc_report *report) {
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const int64_t *padding = params->padding[axis];
+        if (params->stride[axis] < 1)
+            return tell(report, FC_BAD_STRIDE, axis, params->stride[axis]);
+        if (params->dilation[axis] < 1)
+            return tell(report, FC_BAD_DILATION, axis, params->dilation[axis]);
+        if (padding[0] < 0 || padding[1] < 0)
+            return tell(report, FC_BAD_PADDING, axis, fc_min(padding[0], padding[1]));
+        if (kernel[axis] < 1)
+            return tell(report, FC_BAD_KERNEL, axis, kernel[axis]);
+        if (input[axis] < 1)
+            return tell(report, FC_EMPTY_INPUT, axis, input[axis]);
+        int64_t padded, window;
+        if (extents(input[axis], kernel[axis], params->dilation[axis], padding, &padded, &window) != FC_OK)
+            return tell(report, FC_OVERFLOW, axis, input[axis]);
+        if (window > padded)
+            return tell(report, FC_KERNEL_TOO_LARGE, axis, window);
+        output[axis] = (padded - window) / params->stride[axis] + 1;
+    }
+    return FC_OK;
+}
+
+fc_status fc_pool_output_size(const int64_t input[FC_SPATIAL], const fc_pool_params *params,
+                              int64_t output[FC_SPATIAL], fc_report *report) {
+    fc_conv_params plain = {.groups = 1};
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        plain.stride[axis] = params->stride[axis];
+        plain.dilation[axis] = params->dilation[axis];
+        plain.padding[axis][0] = params->padding[axis][0];
+        plain.padding[axis][1] = params->padding[axis][1];
+    }
+    const fc_status status = fc_conv_output_size(input, params->kernel, &plain, output, report);
+    if (status != FC_OK)
+        return status;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const int64_t in = input[axis], stride = params->stride[axis], before = params->padding[axis][0];
+        const int64_t window = (params->kernel[axis] - 1) * params->dilation[axis] + 1;
+        if (fc_max(before, params->padding[axis][1]) >= window)
+            return tell(report, FC_BAD_PADDING, axis, fc_max(before, params->padding[axis][1]));
+        if (params->ceil_mode) {
+            output[axis] = fc_ceil_div(in + before + params->padding[axis][1] - window, stride) + 1;
+            if ((output[axis] - 1) * stride >= in + before) /* the last window would start past the input */
+                --output[axis];
+        }
+    }
+    return FC_OK;
+}
+
+fc_status fc_check_tensor(const fc_tensor *tensor, const int64_t least[FC_AXES]) {
+    int64_t elements = 1;
+    for (int axis = 0; axis < FC_AXES; ++axis) {
+        if (tensor->size[axis] < least[axis])
+            return axis == 0 ? FC_BAD_BATCH : FC_EMPTY_INPUT;
+        if (__builtin_mul_overflow(elements, fc_max(tensor->size[axis], 1), &elements) || elements >= MOST_ELEMENTS)
+            return FC_OVERFLOW;
+    }
+    return FC_OK;
+}
+
+static fc_status same_size(const fc_tensor *tensor, const int64_t size[FC_SPATIAL], fc_report *report) {
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        if (tensor->size[2 + axis] != size[axis])
+            return tell(report, FC_BAD_OUTPUT_SIZE, axis, size[axis]);
+    return FC_OK;
+}
+
+static const int64_t BATCH_MAY_BE_EMPTY[FC_AXES] = {0, 1, 1, 1, 1}, NOTHING_EMPTY[FC_AXES] = {1, 1, 1, 1, 1};
+
+fc_status fc_check_conv(const fc_tensor *input, const fc_tensor *weight, const fc_tensor *output,
+                        const fc_conv_params *params, fc_report *report) {
+    int64_t size[FC_SPATIAL];
+    fc_status status;
+    if ((status = fc_check_tensor(weight, NOTHING_EMPTY)) != FC_OK)
+        return tell(report, status == FC_BAD_BATCH ? FC_BAD_CHANNELS : status, -1, 0);
+    if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK)
+        return tell(report, status, -1, 0);
+    if (params->groups < 1 || weight->size[0] % params->groups != 0 || input->size[1] % params->groups != 0)
+        return tell(report, FC_BAD_GROUPS, -1, params->groups);
+    if (input->size[1] / params->groups != weight->size[1] || output->size[1] != weight->size[0])
+        return tell(report, FC_BAD_CHANNELS, -1, weight->size[1]);
+    if (input->size[0] != output->size[0])
+        return tell(report, FC_BAD_BATCH, -1, output->size[0]);
+    if ((status = fc_conv_output_size(input->size + 2, weight->size + 2, params, size, report)) != FC_OK)
+        return status;
+    if ((status = fc_check_tensor(output, BATCH_MAY_BE_EMPTY)) != FC_OK)
+        return tell(report, status, -1, 0);
+    return same_size(output, size, report);
+}
+
+fc_status fc_check_pool(const fc_tensor *input, const fc_tensor *output, const fc_pool_params *params,
+                        fc_report *report) {
+    int64_t size[FC_SPATIAL];
+    fc_status status;
+    if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK)
+        return tell(report, status, -1, 0);
+    if (input->size[0] != output->size[0])
+        return tell(report, FC_BAD_BATCH, -1, output->size[0]);
+    if (input->size[1] != output->size[1])
+        return tell(report, FC_BAD_CHANNELS, -1, output->size[1]);
+    if ((status = fc_pool_output_size(input->size + 2, params, size, report)) != FC_OK)
+        return status;
+    return same_size(output, size, report);
+}

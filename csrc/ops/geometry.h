@@ -1,0 +1,15 @@
+/* The rules of geometry: what the public operations check before they touch any data. */
+#ifndef FC_GEOMETRY_H
+#define FC_GEOMETRY_H
+
+#include "fastconv.h"
+
+/* Sizes at least 1 where `least` says so, and an element count that leaves room for all index arithmetic in 64 bits. */
+fc_status fc_check_tensor(const fc_tensor *tensor, const int64_t least[FC_AXES]);
+/* Channels, groups and spatial sizes of input, weight and output belong together. */
+fc_status fc_check_conv(const fc_tensor *input, const fc_tensor *weight, const fc_tensor *output,
+                        const fc_conv_params *params, fc_report *report);
+fc_status fc_check_pool(const fc_tensor *input, const fc_tensor *output, const fc_pool_params *params,
+                        fc_report *report);
+
+#endif

@@ -1,0 +1,190 @@
+/* Gradients of pooling: plane by plane, each plane summed by one task in the order of its windows.
+ *
+ * Maximum: every gradient is added where its maximum was found; indices are checked before anything is written.
+ * Average: a row of gradients, divided by what its windows count for, is spread along a padded line, and the line is
+ * added to the input rows of the windows: the forward run backwards.
+ * Planes that do not lie contiguous in the caller's array are summed in scratch and copied.
+ */
+#include "algorithms/algorithm.h"
+#include "ops/geometry.h"
+#include "ops/pool.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+typedef struct backward_run {
+    const fc_kernels *kernels;
+    const fc_tensor *grad_output, *indices, *grad_input;
+    const fc_pool_params *params; /* average */
+    int64_t plane_size, line_length;
+    int in_place; /* planes of grad_input lie contiguous */
+    char *divisors;
+    char **plane, **line, **row;
+    _Atomic int64_t bad_index;
+    atomic_int bad;
+} backward_run;
+
+static void lay_out(backward_run *run, fc_arena *arena, int threads) {
+    const size_t item = (size_t)run->kernels->itemsize;
+    const int64_t outputs = run->grad_output->size[4];
+    const int64_t *stride = run->grad_input->stride, *size = run->grad_input->size;
+    run->plane_size = size[2] * size[3] * size[4];
+    run->in_place = (size[4] == 1 || stride[4] == 1) && (size[3] == 1 || stride[3] == size[4]) &&
+                    (size[2] == 1 || stride[2] == size[3] * size[4]);
+    run->line_length = run->params ? fc_pool_line_length(run->params, outputs) : 0;
+    run->divisors = fc_arena_take(arena, run->params ? outputs : 0, item);
+    run->plane = fc_arena_take(arena, threads, sizeof(char *));
+    run->line = fc_arena_take(arena, threads, sizeof(char *));
+    run->row = fc_arena_take(arena, threads, sizeof(char *));
+    for (int t = 0; t < threads; ++t) {
+        char *plane = fc_arena_take(arena, run->in_place ? 0 : run->plane_size, item);
+        char *line = fc_arena_take(arena, run->line_length, item);
+        char *row = fc_arena_take(arena, run->params ? outputs : 0, item);
+        if (arena->base) {
+            run->plane[t] = plane;
+            run->line[t] = line;
+            run->row[t] = row;
+        }
+    }
+}
+
+static const char *row_of(const fc_tensor *tensor, int64_t plane, int64_t d, int64_t h, ptrdiff_t item) {
+    return (const char *)tensor->data + (plane / tensor->size[1] * tensor->stride[0] +
+                                         plane % tensor->size[1] * tensor->stride[1] + d * tensor->stride[2] +
+                                         h * tensor->stride[3]) * item;
+}
+
+static void check_indices_task(void *context, int64_t plane, int thread) {
+    (void)thread;
+    backward_run *run = context;
+    const fc_tensor *indices = run->indices;
+    for (int64_t d = 0; d < indices->size[2]; ++d)
+        for (int64_t h = 0; h < indices->size[3]; ++h) {
+            const int64_t *row = (const int64_t *)row_of(indices, plane, d, h, sizeof(int64_t));
+            for (int64_t w = 0; w < indices->size[4]; ++w) {
+                const int64_t index = row[w * indices->stride[4]];
+                if (index < 0 || index >= run->plane_size) {
+                    run->bad_index = index;
+                    run->bad = 1;
+                    return;
+                }
+            }
+        }
+}
+
+/* Adds grad_output of one plane at its indices. */
+static void scatter_plane(const backward_run *run, int64_t plane, char *sums, int thread) {
+    (void)thread;
+    const fc_tensor *g = run->grad_output, *indices = run->indices;
+    const ptrdiff_t item = run->kernels->itemsize;
+    for (int64_t d = 0; d < g->size[2]; ++d)
+        for (int64_t h = 0; h < g->size[3]; ++h)
+            run->kernels->scatter_add(sums, row_of(g, plane, d, h, item), g->stride[4] * item,
+                                      (const int64_t *)row_of(indices, plane, d, h, sizeof(int64_t)),
+                                      indices->stride[4] * (ptrdiff_t)sizeof(int64_t), g->size[4]);
+}
+
+/* Adds grad_output of one plane, divided, to all elements of its windows. */
+static void spread_plane(const backward_run *run, int64_t plane, char *sums, int thread) {
+    const fc_kernels *kernels = run->kernels;
+    const fc_tensor *g = run->grad_output, *x = run->grad_input;
+    const fc_pool_params *params = run->params;
+    const ptrdiff_t item = kernels->itemsize;
+    const int64_t before = params->padding[2][0], length = fc_min(x->size[4], run->line_length - before);
+    const fc_windows windows = {g->size[4], params->kernel[2], params->stride[2], 1};
+    char *line = run->line[thread], *row = run->row[thread];
+    for (int64_t d = 0; d < g->size[2]; ++d)
+        for (int64_t h = 0; h < g->size[3]; ++h) {
+            const double factor = params->divisor_override ? 1.0
+                                                           : (double)fc_pool_extent(params, 0, d, x->size[2]) *
+                                                                 (double)fc_pool_extent(params, 1, h, x->size[3]);
+            kernels->copy_matrix((fc_matrix){row, 0, item},
+                                 (fc_matrix){(char *)row_of(g, plane, d, h, item), 0, g->stride[4] * item}, 1,
+                                 g->size[4]);
+            kernels->divide_row(row, row, run->divisors, factor, g->size[4]);
+            memset(line, 0, (size_t)(run->line_length * item));
+            kernels->spread_windows(line, row, &windows);
+            const fc_pool_rows depths = fc_pool_rows_of(params, 0, d, x->size[2]);
+            const fc_pool_rows heights = fc_pool_rows_of(params, 1, h, x->size[3]);
+            for (int64_t i = depths.first; i < depths.end; ++i)
+                for (int64_t j = heights.first; j < heights.end; ++j)
+                    kernels->add_row(sums + (i * x->size[3] + j) * x->size[4] * item, line + before * item, length);
+        }
+}
+
+static void backward_task(void *context, int64_t plane, int thread) {
+    const backward_run *run = context;
+    const fc_tensor *x = run->grad_input;
+    const ptrdiff_t item = run->kernels->itemsize;
+    char *to = (char *)row_of(x, plane, 0, 0, item);
+    char *sums = run->in_place ? to : run->plane[thread];
+    memset(sums, 0, (size_t)(run->plane_size * item));
+    (run->params ? spread_plane : scatter_plane)(run, plane, sums, thread);
+    if (sums == to)
+        return;
+    for (int64_t d = 0; d < x->size[2]; ++d)
+        run->kernels->copy_matrix(
+            (fc_matrix){to + d * x->stride[2] * item, x->stride[3] * item, x->stride[4] * item},
+            (fc_matrix){sums + d * x->size[3] * x->size[4] * item, x->size[4] * item, item}, x->size[3], x->size[4]);
+}
+
+static fc_status run_backward(backward_run *run, const fc_options *options, fc_report *report) {
+    const fc_tensor *x = run->grad_input;
+    const int64_t planes = x->size[0] * x->size[1];
+    if (planes == 0)
+        return FC_OK;
+    const int threads = (double)planes * (double)(x->size[2] * x->size[3] * x->size[4]) < 6e4 ? 1
+                                                                                             : fc_threads_for(options);
+    fc_arena arena = {0};
+    lay_out(run, &arena, threads);
+    if (run->indices) {
+        fc_parallel(planes, threads, check_indices_task, run);
+        if (run->bad) {
+            if (report)
+                *report = (fc_report){-1, run->bad_index};
+            return FC_BAD_INDEX;
+        }
+    }
+    arena = (fc_arena){fc_scratch_take(arena.used), 0};
+    if (!arena.base)
+        return FC_OUT_OF_MEMORY;
+    lay_out(run, &arena, threads);
+    for (int64_t o = 0; run->params && o < run->grad_output->size[4]; ++o) {
+        const int64_t extent = run->params->divisor_override ? run->params->divisor_override
+                                                             : fc_pool_extent(run->params, 2, o, x->size[4]);
+        run->kernels->fill_row(run->divisors + o * run->kernels->itemsize, (double)extent, 1);
+    }
+    fc_parallel(planes, threads, backward_task, run);
+    fc_scratch_give(arena.base);
+    return FC_OK;
+}
+
+fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
+                               const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
+    static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
+    backward_run run = {.grad_output = grad_output, .indices = indices, .grad_input = grad_input};
+    run.kernels = fc_kernels_for(options->isa, dtype);
+    if (!run.kernels)
+        return FC_UNSUPPORTED;
+    const fc_status status = fc_check_tensor(grad_input, LEAST);
+    if (status != FC_OK)
+        return status;
+    if (grad_output->size[0] != grad_input->size[0])
+        return FC_BAD_BATCH;
+    if (grad_output->size[1] != grad_input->size[1])
+        return FC_BAD_CHANNELS;
+    for (int axis = 0; axis < FC_AXES; ++axis)
+        if (indices->size[axis] != grad_output->size[axis])
+            return FC_BAD_OUTPUT_SIZE;
+    return run_backward(&run, options, report);
+}
+
+fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
+                               const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
+    backward_run run = {.grad_output = grad_output, .grad_input = grad_input, .params = params};
+    run.kernels = fc_kernels_for(options->isa, dtype);
+    if (!run.kernels)
+        return FC_UNSUPPORTED;
+    const fc_status status = fc_check_pool(grad_input, grad_output, params, report);
+    return status == FC_OK ? run_backward(&run, options, report) : status;
+}

@@ -1,0 +1,72 @@
+/* Which set of kernels runs: the table of instruction sets, the choice at start and the one made later.
+ *
+ * The choice falls on whole tables, never on single kernels: tile sizes and packed layouts differ between sets.
+ */
+#include "runtime/runtime.h"
+
+#include <stdatomic.h>
+
+typedef struct instruction_set {
+    const char *name;
+    const fc_kernels *kernels;
+    int (*usable)(void);
+} instruction_set;
+
+static int always(void) { return 1; }
+
+static const instruction_set SETS[] = {
+    {"baseline", fc_kernels_baseline, always},
+#ifdef FC_HAVE_NEON
+    {"neon", fc_kernels_neon, always},
+#endif
+#ifdef FC_HAVE_AVX2
+    {"avx2", fc_kernels_avx2, fc_cpu_has_avx2},
+#endif
+#ifdef FC_HAVE_AVX512
+    {"avx512", fc_kernels_avx512, fc_cpu_has_avx512},
+#endif
+};
+enum { SET_COUNT = sizeof SETS / sizeof SETS[0] };
+
+static atomic_int current = -1;
+
+int fc_isa_count(void) { return SET_COUNT; }
+
+const char *fc_isa_name(int isa) { return isa >= 0 && isa < SET_COUNT ? SETS[isa].name : NULL; }
+
+int fc_isa_usable(int isa) { return isa >= 0 && isa < SET_COUNT && SETS[isa].usable(); }
+
+int fc_isa_current(void) {
+    int isa = atomic_load_explicit(&current, memory_order_relaxed);
+    if (isa < 0) { /* first use: the highest set; whoever comes first, the answer is the same */
+        for (isa = SET_COUNT - 1; !SETS[isa].usable(); --isa)
+            ;
+        atomic_store_explicit(&current, isa, memory_order_relaxed);
+    }
+    return isa;
+}
+
+fc_status fc_isa_select(int isa) {
+    if (!fc_isa_usable(isa))
+        return FC_UNSUPPORTED;
+    atomic_store_explicit(&current, isa, memory_order_relaxed);
+    return FC_OK;
+}
+
+const fc_kernels *fc_kernels_for(int isa, fc_dtype dtype) {
+    if (isa < 0)
+        isa = fc_isa_current();
+    else if (!fc_isa_usable(isa))
+        return NULL;
+    return (unsigned)dtype < FC_DTYPES ? &SETS[isa].kernels[dtype] : NULL;
+}
+
+int fc_isa_lanes(int isa, fc_dtype dtype) {
+    const fc_kernels *kernels = fc_kernels_for(isa, dtype);
+    return kernels ? kernels->lanes : 0;
+}
+
+int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds) {
+    const fc_kernels *kernels = fc_kernels_for(isa, dtype);
+    return kernels ? kernels->fma_rounds(rounds) : 0;
+}

@@ -1,0 +1,59 @@
+/* Scratch memory: one block a call, kept for the next call in a small process-wide pool.
+ *
+ * Fresh pages cost more than the work of a small layer, so blocks are reused; the pool holds at most KEPT_BLOCKS of at
+ * most KEPT_BYTES each. Slots are exchanged atomically: no lock, so a fork in the middle of a call leaves none taken.
+ */
+#include "runtime/runtime.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { KEPT_BLOCKS = 16, ALIGNMENT = 4096 };
+#define KEPT_BYTES ((size_t)64 << 20)
+
+static _Atomic(void *) pool[KEPT_BLOCKS];
+
+/* Every block begins with its size, alone on the first lines of the page. */
+enum { HEADER = 64 };
+
+static size_t block_bytes(const void *base) { return *(const size_t *)base; }
+
+void *fc_scratch_take(size_t bytes) {
+    if (bytes > SIZE_MAX / 2)
+        return NULL;
+    const size_t need = (bytes + HEADER + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    void *base = NULL;
+    if (need <= KEPT_BYTES)
+        for (int i = 0; i < KEPT_BLOCKS && !base; ++i) {
+            base = atomic_exchange(&pool[i], NULL);
+            if (base && block_bytes(base) < need) {
+                free(base); /* sizes settle at the largest in use */
+                base = NULL;
+            }
+        }
+    if (!base) {
+        base = aligned_alloc(ALIGNMENT, need);
+        if (!base)
+            return NULL;
+        *(size_t *)base = need;
+    }
+    return (char *)base + HEADER;
+}
+
+void fc_scratch_give(void *block) {
+    if (!block)
+        return;
+    void *base = (char *)block - HEADER;
+    if (block_bytes(base) <= KEPT_BYTES)
+        for (int i = 0; i < KEPT_BLOCKS; ++i) {
+            void *empty = NULL;
+            if (atomic_compare_exchange_strong(&pool[i], &empty, base))
+                return;
+        }
+    free(base);
+}
+
+void fc_clear_scratch(void) {
+    for (int i = 0; i < KEPT_BLOCKS; ++i)
+        free(atomic_exchange(&pool[i], NULL));
+}

@@ -1,0 +1,101 @@
+/* The vector vocabulary of one dtype on one instruction set, included once for each (no include guard: a template).
+ *
+ * GCC and Clang vector extensions carry arithmetic, comparison and shuffles; what they lack or do badly (fused
+ * multiply-add, a maximum that keeps NaN) comes from the set's own header as fc_simd_<operation>_<dtype>.
+ * Loads and stores are unaligned; the `part` forms touch no byte outside of the lanes they are told.
+ */
+#define FC_LANES (FC_VECTOR_BYTES / FC_ITEM)
+#define FC_SQUARE (16 / FC_ITEM) /* edge of the block that is transposed in 16-byte registers */
+
+typedef FC_T FC_NAME(vector) __attribute__((vector_size(FC_VECTOR_BYTES)));
+typedef FC_T FC_NAME(unaligned) __attribute__((vector_size(FC_VECTOR_BYTES), aligned(FC_ITEM), may_alias));
+typedef FC_INT FC_NAME(mask) __attribute__((vector_size(FC_VECTOR_BYTES)));
+typedef FC_T FC_NAME(quarter) __attribute__((vector_size(16)));
+typedef FC_T FC_NAME(unaligned_quarter) __attribute__((vector_size(16), aligned(FC_ITEM), may_alias));
+#define FC_V FC_NAME(vector)
+
+static inline FC_V FC_NAME(zero)(void) { return (FC_V){0}; }
+
+static inline FC_V FC_NAME(load)(const char *at) { return *(const FC_NAME(unaligned) *)at; }
+
+static inline void FC_NAME(store)(char *at, FC_V x) { *(FC_NAME(unaligned) *)at = x; }
+
+static inline FC_V FC_NAME(broadcast)(const char *at) { return *(const FC_T *)at - FC_NAME(zero)(); }
+
+static inline FC_V FC_NAME(load_part)(const char *at, ptrdiff_t lanes) {
+    if (lanes == FC_LANES)
+        return FC_NAME(load)(at);
+    FC_T buffer[FC_LANES] = {0};
+    for (ptrdiff_t i = 0; i < lanes; ++i)
+        buffer[i] = ((const FC_T *)at)[i];
+    return FC_NAME(load)((const char *)buffer);
+}
+
+static inline void FC_NAME(store_part)(char *at, FC_V x, ptrdiff_t lanes) {
+    if (lanes == FC_LANES) {
+        FC_NAME(store)(at, x);
+        return;
+    }
+    FC_T buffer[FC_LANES];
+    FC_NAME(store)((char *)buffer, x);
+    for (ptrdiff_t i = 0; i < lanes; ++i)
+        ((FC_T *)at)[i] = buffer[i];
+}
+
+static inline FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) { return FC_NAME2(simd_fma, FC_DTYPE, FC_ISA)(a, b, c); }
+
+static inline FC_V FC_NAME(select)(FC_NAME(mask) mask, FC_V yes, FC_V no) {
+    return (FC_V)((mask & (FC_NAME(mask))yes) | (~mask & (FC_NAME(mask))no));
+}
+
+static inline FC_V FC_NAME(select_negative)(FC_V x, FC_V yes, FC_V no) {
+    return FC_NAME(select)(x < FC_NAME(zero)(), yes, no);
+}
+
+/* The first of equal values stays; NaN, once met, stays. */
+static inline FC_V FC_NAME(max)(FC_V best, FC_V x) {
+    return FC_NAME(select)((x > best) | (x != x), x, best);
+}
+
+static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x != x ? x : best; }
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define FC_SHUFFLE(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define FC_SHUFFLE(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
+#endif
+
+#if FC_VECTOR_BYTES / FC_ITEM == 16
+#define FC_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#elif FC_VECTOR_BYTES / FC_ITEM == 8
+#define FC_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#elif FC_VECTOR_BYTES / FC_ITEM == 4
+#define FC_EVEN 0, 2, 4, 6
+#else
+#define FC_EVEN 0, 2
+#endif
+
+/* Every second element, from 2 * FC_LANES elements at `at`. */
+static inline FC_V FC_NAME(load_even)(const char *at) {
+    return FC_SHUFFLE(FC_NAME(mask), FC_NAME(load)(at), FC_NAME(load)(at + FC_VECTOR_BYTES), FC_EVEN);
+}
+
+/* dst[i][m] = rows[m][offset + i] for a square of FC_SQUARE. */
+static inline void FC_NAME(transpose_square)(char *dst, ptrdiff_t ldd, const char *const *rows, ptrdiff_t offset) {
+    typedef FC_NAME(quarter) Q;
+    typedef FC_NAME(unaligned_quarter) U;
+    typedef FC_INT I __attribute__((vector_size(16), unused));
+    const Q r0 = *(const U *)(rows[0] + offset), r1 = *(const U *)(rows[1] + offset);
+#if FC_ITEM == 4
+    const Q r2 = *(const U *)(rows[2] + offset), r3 = *(const U *)(rows[3] + offset);
+    const Q t0 = FC_SHUFFLE(I, r0, r1, 0, 4, 1, 5), t1 = FC_SHUFFLE(I, r0, r1, 2, 6, 3, 7);
+    const Q t2 = FC_SHUFFLE(I, r2, r3, 0, 4, 1, 5), t3 = FC_SHUFFLE(I, r2, r3, 2, 6, 3, 7);
+    *(U *)dst = FC_SHUFFLE(I, t0, t2, 0, 1, 4, 5);
+    *(U *)(dst + ldd) = FC_SHUFFLE(I, t0, t2, 2, 3, 6, 7);
+    *(U *)(dst + 2 * ldd) = FC_SHUFFLE(I, t1, t3, 0, 1, 4, 5);
+    *(U *)(dst + 3 * ldd) = FC_SHUFFLE(I, t1, t3, 2, 3, 6, 7);
+#else
+    *(U *)dst = FC_SHUFFLE(I, r0, r1, 0, 2);
+    *(U *)(dst + ldd) = FC_SHUFFLE(I, r0, r1, 1, 3);
+#endif
+}

@@ -1,0 +1,81 @@
+"""Convolution and pooling for NumPy arrays on CPUs, forward and backward.
+
+>>> import numpy as np
+>>> import fastconv
+>>> images = np.ones((8, 3, 32, 32), np.float32)
+>>> filters = np.ones((16, 3, 5, 5), np.float32)
+>>> fastconv.max_pool2d(fastconv.conv2d(images, filters, padding=2, activation="relu"), 2).shape
+(8, 16, 16, 16)
+"""
+
+from . import reference
+from ._version import __version__
+from .conv import conv, conv1d, conv2d, conv3d
+from .conv_grad import (
+    conv1d_backward,
+    conv1d_grad_input,
+    conv1d_grad_weight,
+    conv2d_backward,
+    conv2d_grad_input,
+    conv2d_grad_weight,
+    conv3d_backward,
+    conv3d_grad_input,
+    conv3d_grad_weight,
+    conv_backward,
+    conv_grad_input,
+    conv_grad_weight,
+)
+from .pool import avg_pool, avg_pool1d, avg_pool2d, avg_pool3d, max_pool, max_pool1d, max_pool2d, max_pool3d
+from .pool_grad import (
+    avg_pool1d_backward,
+    avg_pool2d_backward,
+    avg_pool3d_backward,
+    avg_pool_backward,
+    max_pool1d_backward,
+    max_pool2d_backward,
+    max_pool3d_backward,
+    max_pool_backward,
+)
+from .runtime import get_num_threads, num_threads, options, set_num_threads, show_config
+
+__all__ = [
+    "__version__",
+    "avg_pool",
+    "avg_pool1d",
+    "avg_pool1d_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "avg_pool3d",
+    "avg_pool3d_backward",
+    "avg_pool_backward",
+    "conv",
+    "conv1d",
+    "conv1d_backward",
+    "conv1d_grad_input",
+    "conv1d_grad_weight",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_grad_input",
+    "conv2d_grad_weight",
+    "conv3d",
+    "conv3d_backward",
+    "conv3d_grad_input",
+    "conv3d_grad_weight",
+    "conv_backward",
+    "conv_grad_input",
+    "conv_grad_weight",
+    "get_num_threads",
+    "max_pool",
+    "max_pool1d",
+    "max_pool1d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "max_pool3d",
+    "max_pool3d_backward",
+    "max_pool_backward",
+    "num_threads",
+    "options",
+    "reference",
+    "set_num_threads",
+    "show_config",
+]

@@ -1,0 +1,115 @@
+# The C contract of csrc/fastconv.h, for this package's door to C and for `cimport` elsewhere.
+from libc.stdint cimport int64_t
+
+
+cdef extern from "fastconv.h" nogil:
+    ctypedef enum fc_status:
+        FC_OK
+        FC_OUT_OF_MEMORY
+        FC_BAD_ARGUMENT
+        FC_BAD_STRIDE
+        FC_BAD_DILATION
+        FC_BAD_PADDING
+        FC_BAD_KERNEL
+        FC_BAD_GROUPS
+        FC_BAD_CHANNELS
+        FC_BAD_BATCH
+        FC_EMPTY_INPUT
+        FC_KERNEL_TOO_LARGE
+        FC_BAD_OUTPUT_SIZE
+        FC_BAD_INDEX
+        FC_EMPTY_WINDOW
+        FC_OVERFLOW
+        FC_UNSUPPORTED
+
+    ctypedef enum fc_dtype:
+        FC_FLOAT32
+        FC_FLOAT64
+
+    ctypedef enum fc_activation:
+        FC_IDENTITY
+        FC_RELU
+        FC_LEAKY_RELU
+
+    ctypedef enum fc_algorithm_id:
+        FC_AUTO
+        FC_EXACT
+        FC_DIRECT
+        FC_IM2COL
+
+    ctypedef struct fc_tensor:
+        void *data
+        int64_t size[5]
+        int64_t stride[5]
+
+    ctypedef struct fc_vector:
+        void *data
+        int64_t size
+        int64_t stride
+
+    ctypedef struct fc_conv_params:
+        int64_t stride[3]
+        int64_t dilation[3]
+        int64_t padding[3][2]
+        int64_t groups
+        int flip
+
+    ctypedef struct fc_pool_params:
+        int64_t kernel[3]
+        int64_t stride[3]
+        int64_t dilation[3]
+        int64_t padding[3][2]
+        int ceil_mode
+        int count_include_pad
+        int64_t divisor_override
+
+    ctypedef struct fc_options:
+        int threads
+        int isa
+        fc_algorithm_id algorithm
+        fc_activation activation
+        double slope
+
+    ctypedef struct fc_report:
+        int axis
+        int64_t value
+
+    void fc_options_init(fc_options *options)
+    const char *fc_status_string(fc_status status)
+    int fc_abi_version()
+    fc_status fc_conv_output_size(const int64_t *input, const int64_t *kernel, const fc_conv_params *params,
+                                  int64_t *output, fc_report *report)
+    fc_status fc_pool_output_size(const int64_t *input, const fc_pool_params *params, int64_t *output,
+                                  fc_report *report)
+    fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight, const fc_vector *bias,
+                              const fc_conv_params *params, const fc_options *options, const fc_tensor *output,
+                              fc_report *report)
+    fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
+                                 const fc_conv_params *params, const fc_options *options,
+                                 const fc_tensor *grad_input, fc_report *report)
+    fc_status fc_conv_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
+                                  const fc_conv_params *params, const fc_options *options,
+                                  const fc_tensor *grad_weight, fc_report *report)
+    fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
+                                const fc_vector *grad_bias)
+    fc_status fc_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
+                                  const fc_options *options, const fc_tensor *output, const fc_tensor *indices,
+                                  fc_report *report)
+    fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
+                                   const fc_options *options, const fc_tensor *grad_input, fc_report *report)
+    fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
+                                  const fc_options *options, const fc_tensor *output, fc_report *report)
+    fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
+                                   const fc_options *options, const fc_tensor *grad_input, fc_report *report)
+    int fc_isa_count()
+    const char *fc_isa_name(int isa)
+    int fc_isa_usable(int isa)
+    int fc_isa_current()
+    fc_status fc_isa_select(int isa)
+    int fc_isa_lanes(int isa, fc_dtype dtype)
+    const char *fc_cpu_features()
+    int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds)
+    int fc_has_openmp()
+    int fc_get_num_threads()
+    void fc_set_num_threads(int threads)
+    void fc_clear_scratch()

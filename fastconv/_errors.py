@@ -1,0 +1,199 @@
+"""Everything that is wrong with a call, told so that it teaches: the op, the argument, its value, what is allowed.
+
+`_core` comes here when an argument is not a plain int or tuple, and when C refuses a geometry. Nothing has been written
+by then. Functions that return convert a value; the others raise.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import numpy as np
+
+AXES_FIRST = ("", "(N, C, W) or (C, W)", "(N, C, H, W) or (C, H, W)", "(N, C, D, H, W) or (C, D, H, W)")
+NEEDS = ("input", "weight", "bias")
+
+
+# ---- numbers and words ----
+
+
+def as_int(op: object, name: str, value: Any, given: Any) -> int:
+    if not isinstance(value, (bool, np.bool_)):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"{op}: {name} is {given!r}; needs ints")
+
+
+def as_axes(op: object, name: str, value: Any, rank: int) -> tuple[Any, ...]:
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        return tuple(value)
+    if isinstance(value, (str, bytes, np.ndarray)) or not isinstance(value, Iterable):
+        return (as_int(op, name, value, value),) * rank
+    return tuple(value)
+
+
+def as_shape(op: object, name: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"{op}: {name} is {value!r}; needs a shape, a tuple of ints")
+    return tuple(value)
+
+
+def as_flag(op: object, name: str, value: Any) -> bool:
+    if isinstance(value, np.bool_) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{op}: {name} is {value!r}; needs True or False")
+
+
+def wrong_length(op: object, name: str, value: Any, rank: int) -> NoReturn:
+    raise ValueError(f"{op}: {name} is {value!r}; needs an int or {rank} ints, one a spatial axis")
+
+
+def too_small(op: object, name: str, value: Any, count: int, least: int) -> NoReturn:
+    shape = name.endswith("shape")
+    raise ValueError(f"{op}: {name} is {value!r}; needs {'' if shape else 'an int or '}{count} ints, each >= {least}")
+
+
+def bad_padding(op: object, value: Any, rank: int) -> NoReturn:
+    pairs = ", ".join(["(before, after)"] * rank) + ("," if rank == 1 else "")
+    raise ValueError(f'{op}: padding is {value!r}; needs an int, {rank} ints, pairs ({pairs}), "valid" or "same"')
+
+
+def same_total(op: object, size: int, kernel: int, stride: int, dilation: int) -> int:
+    """Elements of padding that give ceil(size / stride) outputs."""
+    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    if total >= 2**62:
+        raise ValueError(f"{op}: padding 'same' of a kernel of {kernel} with dilation {dilation} leaves 64 bits")
+    return total
+
+
+def bad_choice(op: object, name: str, value: Any, allowed: tuple[Any, ...]) -> NoReturn:
+    error = ValueError if value is None or isinstance(value, str) else TypeError
+    raise error(f"{op}: {name} is {value!r}; needs one of {', '.join(map(repr, allowed))}")
+
+
+def leaky_slope(op: object, activation: Any) -> float:
+    if isinstance(activation, (tuple, list)) and len(activation) == 2 and activation[0] == "leaky_relu":
+        slope = activation[1]
+        if isinstance(slope, (int, float, np.integer, np.floating)) and not isinstance(slope, bool):
+            return float(slope)
+    error = ValueError if isinstance(activation, (str, tuple, list)) else TypeError
+    raise error(f'{op}: activation is {activation!r}; needs None, "relu" or ("leaky_relu", slope)')
+
+
+def as_needs(op: object, needs: Any) -> frozenset[str]:
+    if isinstance(needs, str) or not isinstance(needs, Iterable):
+        raise TypeError(f"{op}: needs is {needs!r}; needs an iterable of {', '.join(map(repr, NEEDS))}")
+    needs = tuple(needs)
+    if not all(isinstance(need, str) and need in NEEDS for need in needs):
+        raise ValueError(f"{op}: needs is {needs!r}; allowed are {', '.join(map(repr, NEEDS))}")
+    return frozenset(needs)
+
+
+# ---- arrays ----
+
+
+def wrong_rank(op: object, name: str, shape: Any, rank: int = 0) -> NoReturn:
+    shape = tuple(shape)
+    if not rank:
+        raise ValueError(f"{op}: {name} has shape {shape}; needs a batch: 3, 4 or 5 axes, (N, C, *spatial)")
+    text = f"{op}: {name} has shape {shape}; needs {AXES_FIRST[rank]}, channels last where layout says so"
+    if name == "input" and str(op) == f"conv{rank}d" and len(shape) == rank:
+        text += f". One item of one channel: {op}({name}[None], kernel[None, None])[0]"
+    raise ValueError(text)
+
+
+def wrong_weight_rank(op: object, name: str, shape: Any, rank: int) -> NoReturn:
+    raise ValueError(f"{op}: {name} has shape {tuple(shape)}; needs {rank + 2} axes, (out, in / groups, *kernel)")
+
+
+def batch_mismatch(op: object, name: str, shape: Any, other: str, other_shape: Any) -> NoReturn:
+    raise ValueError(
+        f"{op}: {name} has shape {tuple(shape)} and {other} is {tuple(other_shape)}; both need a batch, or neither"
+    )
+
+
+def bad_bias(op: object, shape: Any, channels: int) -> NoReturn:
+    raise ValueError(f"{op}: bias has shape {tuple(shape)}; needs ({channels},), one an output channel")
+
+
+def bad_grad_output(op: object, shape: Any, expected: Any, **facts: Any) -> NoReturn:
+    raise ValueError(f"{op}: grad_output has shape {tuple(shape)}; needs {tuple(expected)}, as {_listed(facts)}")
+
+
+def bad_indices_shape(op: object, shape: Any, expected: Any) -> NoReturn:
+    raise ValueError(f"{op}: indices has shape {tuple(shape)}; needs that of grad_output, {tuple(expected)}")
+
+
+def bad_index(op: object, index: int, plane: int, input_shape: Any) -> NoReturn:
+    raise ValueError(
+        f"{op}: indices holds {index}; needs 0 to {plane - 1}, flat positions in a plane of input_shape "
+        f"{tuple(input_shape)}"
+    )
+
+
+def check_out(op: object, name: str, out: Any, shape: tuple[int, ...], dtype: Any, inputs: Iterable[Any]) -> None:
+    """Returns only if `out` can be written to without harm."""
+    dtype = np.dtype(dtype)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{op}: {name} is {out!r}, a {type(out).__name__}; needs an ndarray of {dtype}")
+    if out.dtype != dtype:
+        raise TypeError(f"{op}: {name} has dtype {out.dtype}; needs {dtype}")
+    if out.shape != shape:
+        raise ValueError(f"{op}: {name} has shape {out.shape}; needs {shape}")
+    if not out.flags.writeable:
+        raise ValueError(f"{op}: {name} is read-only; needs a writeable array")
+    if _overlaps_itself(out):
+        raise ValueError(f"{op}: {name} has strides {out.strides}, elements that share memory; needs one place each")
+    for array in inputs:
+        if array is not None and np.may_share_memory(out, array):
+            raise ValueError(f"{op}: {name} shares memory with an operand; needs memory of its own")
+
+
+def _overlaps_itself(array: np.ndarray[Any, Any]) -> bool:
+    """Whether two elements may share memory: axes, by stride, must each step over all that lies below them."""
+    extent = array.itemsize
+    for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)):
+        if size > 1:
+            if stride < extent:
+                return True
+            extent += stride * (size - 1)
+    return False
+
+
+def as_pair(op: object, out: Any) -> tuple[Any, Any]:
+    if not isinstance(out, (tuple, list)) or len(out) != 2 or out[0] is None or out[1] is None:
+        raise TypeError(f"{op}: out is a {type(out).__name__}; with return_indices needs a pair (values, indices)")
+    return out[0], out[1]
+
+
+# ---- geometry ----
+
+
+def _listed(facts: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} has shape {value.shape}" if isinstance(value, np.ndarray) else f"{name} is {value!r}"
+        for name, value in facts.items()
+    )
+
+
+def geometry(op: object, reason: str, memory: bool, **facts: Any) -> NoReturn:
+    """What C refused, with all that it depends on."""
+    if memory:
+        raise MemoryError(f"{op}: no memory for scratch: {_listed(facts)}")
+    raise ValueError(f"{op}: {reason}: {_listed(facts)}")
+
+
+@contextmanager
+def called_as(op: object) -> Iterator[None]:
+    """Errors of the ops that conv_backward is made of, in its own name and the names of its arguments."""
+    try:
+        yield
+    except (ValueError, TypeError, MemoryError) as error:
+        text = str(error).partition(": ")[2]
+        text = text.replace("input_shape is", "input has shape").replace("weight_shape is", "weight has shape")
+        raise type(error)(f"{op}: {text}") from None

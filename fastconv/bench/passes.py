@@ -1,0 +1,126 @@
+"""What can be run of a layer: its passes, each with operands and one call that the ops and the reference both take.
+
+Because `fastconv.reference` has the names and signatures of the ops, ``call(ops, *operands)`` is the fast result, the
+true one, and, on absolute values, the sum of the magnitudes that its error is bounded by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import reference
+from .._types import Array
+from .workloads import Conv, Layer, Pool
+
+__all__ = ["Pass", "describe", "passes"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One op on random operands."""
+
+    name: str
+    call: Callable[..., Any]
+    operands: tuple[Array, ...]
+    operations: int
+    """Floating point operations: two a multiply-add; for pools, one an addition or comparison."""
+    roundings: int
+    """The most that any element of the result passes through, in whatever order its terms are summed."""
+
+
+def describe(layer: Layer) -> str:
+    """The geometry in a few characters: ``96x27x27 -> 256x27x27, 5x5 p2 g2``."""
+    channels = layer.filters if isinstance(layer, Conv) else layer.channels
+    text = f"{_by(layer.channels, *layer.size)} -> {_by(channels, *layer.output_size)}, {_by(*layer.kernel_size)}"
+    text += f"/{layer.stride}" if layer.stride != 1 else ""
+    text += f" p{layer.padding}" if layer.padding else ""
+    if isinstance(layer, Conv):
+        text += f" d{layer.dilation}" if layer.dilation != 1 else ""
+        text += f" g{layer.groups}" if layer.groups != 1 else ""
+    return text
+
+
+def passes(layer: Layer, dtype: Any, algorithm: str = "auto", batch: int = 1, seed: int = 0) -> Iterator[Pass]:
+    """Forward and gradients of `layer` on normally distributed numbers, one after the other."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> Array:
+        return rng.standard_normal(shape, dtype)
+
+    if isinstance(layer, Conv):
+        yield from _conv_passes(layer, normal, algorithm, batch)
+    elif layer.kind == "max":
+        yield from _max_pool_passes(layer, normal, batch)
+    else:
+        yield from _avg_pool_passes(layer, normal, batch)
+
+
+def _conv_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batch: int) -> Iterator[Pass]:
+    op = f"conv{len(layer.size)}d"
+    x, w = normal(batch, layer.channels, *layer.size), normal(*layer.weight_shape)
+    b, g = normal(layer.filters), normal(batch, layer.filters, *layer.output_size)
+    geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    flops = 2 * batch * layer.multiply_adds
+
+    def forward(ops: Any, x: Array, w: Array, b: Array) -> Array:
+        return getattr(ops, op)(x, w, b, *geometry, algorithm=algorithm)
+
+    def grad_input(ops: Any, g: Array, w: Array) -> Array:
+        return getattr(ops, f"{op}_grad_input")(g, w, x.shape, *geometry, algorithm=algorithm)
+
+    def grad_weight(ops: Any, g: Array, x: Array) -> Array:
+        return getattr(ops, f"{op}_grad_weight")(g, x, w.shape, *geometry, algorithm=algorithm)
+
+    # A sum of n products, in any order and with or without FMA, has at most n roundings on the way of any term.
+    covering = _covering(layer.kernel_size, layer.stride, layer.dilation)
+    yield Pass("forward", forward, (x, w, b), flops, math.prod(w.shape[1:]) + 1)
+    yield Pass("grad_input", grad_input, (g, w), flops, layer.filters // layer.groups * covering)
+    yield Pass("grad_weight", grad_weight, (g, x), flops, batch * math.prod(layer.output_size))
+
+
+def _max_pool_passes(layer: Pool, normal: Callable[..., Array], batch: int) -> Iterator[Pass]:
+    op = f"max_pool{len(layer.size)}d"
+    x, g = normal(batch, layer.channels, *layer.size), normal(batch, layer.channels, *layer.output_size)
+    window = (layer.kernel_size, layer.stride, layer.padding)
+    _, indices = getattr(reference, op)(x, *window, return_indices=True)
+
+    def forward(ops: Any, x: Array) -> tuple[Array, Array]:
+        return getattr(ops, op)(x, *window, return_indices=True)
+
+    def backward(ops: Any, g: Array, indices: Array) -> Array:
+        return getattr(ops, f"{op}_backward")(g, indices, x.shape, *window)
+
+    yield Pass("forward", forward, (x,), g.size * math.prod(layer.kernel_size), 0)
+    yield Pass("backward", backward, (g, indices), g.size, _covering(layer.kernel_size, layer.stride) - 1)
+
+
+def _avg_pool_passes(layer: Pool, normal: Callable[..., Array], batch: int) -> Iterator[Pass]:
+    op = f"avg_pool{len(layer.size)}d"
+    x, g = normal(batch, layer.channels, *layer.size), normal(batch, layer.channels, *layer.output_size)
+    window = (layer.kernel_size, layer.stride, layer.padding)
+
+    def forward(ops: Any, x: Array) -> Array:
+        return getattr(ops, op)(x, *window)
+
+    def backward(ops: Any, g: Array) -> Array:
+        return getattr(ops, f"{op}_backward")(g, x.shape, *window)
+
+    # n - 1 additions, and two roundings where the division is a multiplication by the rounded reciprocal.
+    additions = g.size * math.prod(layer.kernel_size)
+    yield Pass("forward", forward, (x,), additions, math.prod(layer.kernel_size) + 1)
+    yield Pass("backward", backward, (g,), additions, _covering(layer.kernel_size, layer.stride) + 1)
+
+
+def _covering(kernel_size: tuple[int, ...], stride: int, dilation: int = 1) -> int:
+    """The most windows that any one element of the input lies in."""
+    step = stride // math.gcd(stride, dilation)
+    return math.prod(-(-k // step) for k in kernel_size)
+
+
+def _by(*sizes: int) -> str:
+    return "x".join(map(str, sizes))

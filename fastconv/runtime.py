@@ -1,0 +1,193 @@
+"""How calls run: threads, options of one thread or task, instruction sets, and what was found on this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from . import _core
+from ._version import __version__
+
+__all__ = ["config", "get_num_threads", "instruction_sets", "num_threads", "options", "set_num_threads", "show_config"]
+
+_MOST_THREADS = 4096
+_DEFAULTS = (0, -1, "auto")  # what `_core.options` stands for when it holds None
+_Policy = Literal["auto", "exact", "direct", "im2col"]
+
+
+def _checked_threads(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} is {value!r}; needs an int >= 1")
+    if not 1 <= (threads := value.__index__()) <= _MOST_THREADS:
+        raise ValueError(f"{name} is {value!r}; needs an int from 1 to {_MOST_THREADS}")
+    return threads
+
+
+def set_num_threads(num_threads: int) -> None:
+    """Set how many threads a call may use, for the whole process.
+
+    Parameters
+    ----------
+    num_threads : int
+        At least 1. Results have the same bits for every number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not an int of at least 1.
+
+    See Also
+    --------
+    num_threads : The same for the calls of one thread or task, in a `with` block.
+    """
+    _core.set_num_threads(_checked_threads("num_threads", num_threads))
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call made here may use; 1 in a library built without OpenMP."""
+    if not _core.has_openmp():
+        return 1
+    held = _core.options.get()
+    return (held and held[0]) or _core.get_num_threads()
+
+
+@contextmanager
+def _held(threads: int | None = None, isa: int | None = None, algorithm: str | None = None) -> Iterator[None]:
+    now = _core.options.get() or _DEFAULTS
+    new = tuple(old if value is None else value for old, value in zip(now, (threads, isa, algorithm), strict=True))
+    token = _core.options.set(new)
+    try:
+        yield
+    finally:
+        _core.options.reset(token)
+
+
+def num_threads(num_threads: int) -> Any:
+    """Bound the threads of all calls inside a `with` block, for this thread or task alone.
+
+    Parameters
+    ----------
+    num_threads : int
+        At least 1.
+
+    Returns
+    -------
+    context manager
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not an int of at least 1.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> with fastconv.num_threads(1):
+    ...     fastconv.get_num_threads()
+    1
+    """
+    return _held(threads=_checked_threads("num_threads", num_threads))
+
+
+def options(*, algorithm: _Policy = "auto") -> Any:
+    """Choose for all calls inside a `with` block, for this thread or task alone.
+
+    Parameters
+    ----------
+    algorithm : {"auto", "exact", "direct", "im2col"}
+        Used by the convolutions that are called with ``algorithm="auto"``.
+
+    Returns
+    -------
+    context manager
+
+    Raises
+    ------
+    ValueError
+        If there is no such algorithm.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv
+    >>> with fastconv.options(algorithm="exact"):
+    ...     fastconv.conv1d(np.ones((1, 1, 4)), np.ones((1, 1, 3)))
+    array([[[3., 3.]]])
+    """
+    if algorithm not in get_args(_Policy):
+        raise ValueError(f"options: algorithm is {algorithm!r}; needs one of {', '.join(get_args(_Policy))}")
+    return _held(algorithm=algorithm)
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """Return the names of the instruction sets usable here, lowest first."""
+    return tuple(_core.isa_names())
+
+
+def _force_isa(name: str) -> Any:
+    """Run the calls inside a `with` block on one instruction set: for tests and measurements."""
+    return _held(isa=_core.isa_index(name))
+
+
+def _cpu_model() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.lower().startswith(("model name", "hardware")):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def config() -> dict[str, str]:
+    """Return what was detected and chosen, by name."""
+    built = _core.isa_compiled()
+    usable = instruction_sets()
+    return {
+        "fastconv": __version__,
+        "CPU": f"{_cpu_model()} ({platform.machine()}, {os.cpu_count()} cores)",
+        "CPU features": " ".join(_core.cpu_features()),
+        "instruction set": f"{_core.get_isa()} (usable: {', '.join(usable)}; built: {', '.join(built)})",
+        "threads": str(get_num_threads()),
+        "OpenMP": "yes" if _core.has_openmp() else "no: calls run on one thread",
+        "NumPy": np.__version__,
+        "Python": platform.python_version(),
+    }
+
+
+def show_config() -> None:
+    """Print what was detected and chosen: CPU, instruction set, threads, OpenMP, versions."""
+    found = config()
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def _start() -> None:
+    """Take FASTCONV_ISA, FASTCONV_NUM_THREADS and OMP_NUM_THREADS from the environment."""
+    isa = os.environ.get("FASTCONV_ISA")
+    if isa:
+        if isa not in instruction_sets():
+            raise ValueError(f"FASTCONV_ISA is {isa!r}; this machine can run {', '.join(instruction_sets())}")
+        _core.set_isa(isa)
+    own = os.environ.get("FASTCONV_NUM_THREADS")
+    if own:
+        if not own.strip().isdecimal():
+            raise ValueError(f"FASTCONV_NUM_THREADS is {own!r}; needs an int from 1 to {_MOST_THREADS}")
+        _core.set_num_threads(_checked_threads("FASTCONV_NUM_THREADS", int(own)))
+        return
+    openmp = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list: its first level is ours
+    if openmp.isdecimal() and 1 <= int(openmp) <= _MOST_THREADS:
+        _core.set_num_threads(int(openmp))
+    elif hasattr(os, "sched_getaffinity"):
+        _core.set_num_threads(len(os.sched_getaffinity(0)))
+    else:
+        _core.set_num_threads(os.cpu_count() or 1)
+
+
+_start()

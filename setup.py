@@ -1,0 +1,211 @@
+"""Builds fastconv/lib/libfastconv, the C kernels once for every instruction set, and the Cython module linked to it.
+
+setuptools knows no flags for single sources, so BuildExt compiles the library itself, each group of sources with its
+own flags into its own folder of build_temp. Metadata stands in pyproject.toml. Environment: CC and CFLAGS as usual;
+FASTCONV_WERROR=1 makes warnings errors; FASTCONV_OPENMP=0 builds without threads; FASTCONV_DEBUG=1 keeps symbols.
+"""
+
+import copy
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from glob import glob
+from typing import NamedTuple
+
+import numpy
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+from setuptools.modified import newer_group
+
+X86_64 = ("x86_64", "amd64")
+AARCH64 = ("aarch64", "arm64")
+
+
+class InstructionSet(NamedTuple):
+    """A row: csrc/isa/<name>.c is compiled with `flags` where a compiler for one of `machines` accepts `probe`."""
+
+    name: str
+    machines: tuple[str, ...]
+    flags: list[str]
+    probe: str
+
+
+# Lowest first. "baseline" needs no row: it has no flags, is compiled everywhere and must not fail.
+INSTRUCTION_SETS = [
+    InstructionSet(
+        "avx2",
+        X86_64,
+        ["-mavx2", "-mfma"],
+        "#include <immintrin.h>\n"
+        "__m256d probe_fma(__m256d a) { return _mm256_fmadd_pd(a, a, a); }\n"
+        "__m256i probe_add(__m256i a) { return _mm256_add_epi64(a, a); }\n",
+    ),
+    InstructionSet(
+        "avx512",
+        X86_64,
+        ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
+        "#include <immintrin.h>\n"
+        "__m512 probe_f(__m512 a) { return _mm512_fmadd_ps(a, a, a); }\n"
+        "__m512 probe_dq(__m512 a) { return _mm512_and_ps(a, a); }\n"
+        "__m512i probe_bw(__m512i a) { return _mm512_add_epi16(a, a); }\n"
+        "__m256d probe_vl(__mmask8 k, __m256d a) { return _mm256_maskz_mov_pd(k, a); }\n",
+    ),
+    InstructionSet(
+        "neon",
+        AARCH64,
+        [],
+        "#include <arm_neon.h>\nfloat64x2_t probe_fma(float64x2_t a) { return vfmaq_f64(a, a, a); }\n",
+    ),
+]
+
+OPENMP_FLAG = "-fopenmp"
+OPENMP_PROBE = """
+#include <omp.h>
+int main(void) {
+    int threads = 0;
+#pragma omp parallel reduction(+ : threads)
+    threads += omp_get_num_threads() > 0;
+    return threads < 1;
+}
+"""
+
+
+def asked(name: str, default: str = "0") -> bool:
+    """Whether the environment variable `name` is set to anything but 0."""
+    return os.environ.get(name, default) not in ("", "0")
+
+
+ELF = sys.platform != "darwin"
+DEBUG = asked("FASTCONV_DEBUG")
+
+# Multiply and add contract to an FMA only where the kernels say so: the same bits from every compiler. For the same
+# reason gnu11: strict c11 would compute float in wider types on targets that have them.
+C_FLAGS = ["-std=gnu11", *(["-Og", "-g"] if DEBUG else ["-O3", "-g0"]), "-fno-wrapv", "-fvisibility=hidden"]
+C_FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra"]
+C_FLAGS += ["-Werror"] if asked("FASTCONV_WERROR") else []
+
+# Cython's C is warned about too, except for what its generator always leaves behind.
+CYTHON_FLAGS = [*C_FLAGS, "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
+CYTHON_FLAGS += ["-Wno-cast-function-type", "-Wno-sign-compare", "-Wno-unreachable-code"]
+
+LINK_FLAGS = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"] if ELF else []
+LINK_FLAGS += ["-Wl,-s"] if ELF and not DEBUG else []
+
+# Flags of Python's own build that would change which CPUs the code runs on, or its sums, or inline across sets.
+UNWANTED = ("-march=", "-mcpu=", "-mtune=", "-ffast-math", "-Ofast", "-flto")
+
+LIBRARY = "libfastconv.so" if ELF else "libfastconv.dylib"
+LIBRARY_NAME = f"-Wl,-soname,{LIBRARY}" if ELF else f"-Wl,-install_name,@rpath/{LIBRARY}"
+ORIGIN = "$ORIGIN" if ELF else "@loader_path"
+
+DEPENDS = ["setup.py", *sorted(glob("csrc/**/*.h", recursive=True) + glob("csrc/**/*.inc", recursive=True))]
+
+
+class BuildExt(build_ext):
+    """build_ext that first builds the library its extension links to."""
+
+    def build_extensions(self):
+        for tool in ("compiler", "compiler_so", "linker_so", "linker_exe"):
+            command = getattr(self.compiler, tool)
+            setattr(self.compiler, tool, [word for word in command if not word.startswith(UNWANTED)])
+        library = self.library_paths()[0]
+        self.build_library(library)
+        for extension in self.extensions:
+            extension.library_dirs = [os.path.dirname(library)]
+        super().build_extensions()
+
+    def build_library(self, library):
+        machine = self.plat_name.rsplit("-", 1)[-1]
+        sets = [isa for isa in INSTRUCTION_SETS if machine in isa.machines and self.has_instruction_set(isa)]
+        openmp = [OPENMP_FLAG] if self.has_openmp() else []
+
+        # (source, folder of the object, flags); runtime/dispatch.c learns from the macros which sets there are.
+        macros = [(f"FC_HAVE_{isa.name.upper()}", None) for isa in sets]
+        jobs = [(f"csrc/isa/{isa.name}.c", isa.name, isa.flags) for isa in sets]
+        jobs += [("csrc/isa/baseline.c", "baseline", []), ("csrc/runtime/threads.c", "threads", openmp)]
+        special = {source for source, _, _ in jobs}
+        for folder in ("ops", "algorithms", "runtime"):
+            jobs += [(source, "common", []) for source in sorted(glob(f"csrc/{folder}/*.c")) if source not in special]
+
+        def compile_source(job):
+            source, folder, flags = job
+            folder = os.path.join(self.build_temp, folder)
+            (result,) = self.compiler.object_filenames([source], output_dir=folder)
+            if self.force or newer_group([source, *DEPENDS], result):
+                self.compiler.compile([source], folder, macros, ["csrc"], extra_postargs=[*C_FLAGS, *flags])
+            return result
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(compile_source, jobs))
+
+        if self.force or newer_group(objects, library):
+            linker = copy.copy(self.compiler)
+            linker.linker_so = ["-dynamiclib" if word == "-bundle" else word for word in linker.linker_so]
+            flags = [LIBRARY_NAME, *LINK_FLAGS, *(["-Wl,-z,defs"] if ELF else []), *openmp]
+            linker.link_shared_object(objects, library, libraries=["m", "pthread"], extra_postargs=flags)
+        print(f"fastconv: instruction sets {', '.join(['baseline', *(isa.name for isa in sets)])}")
+
+    def has_instruction_set(self, isa):
+        found = self.accepts(isa.name, isa.probe, isa.flags)
+        if not found:
+            print(f"fastconv: {isa.name} is left out: the compiler does not accept {' '.join(isa.flags) or isa.name}")
+        return found
+
+    def has_openmp(self):
+        if not asked("FASTCONV_OPENMP", "1"):
+            print("fastconv: OpenMP is left out as FASTCONV_OPENMP=0 asks; the library will run on one thread")
+            return False
+        found = self.accepts("openmp", OPENMP_PROBE, [OPENMP_FLAG], link=True)
+        if not found:
+            print("fastconv: OpenMP is left out: the compiler lacks it; the library will run on one thread")
+        return found
+
+    def accepts(self, name, program, flags, link=False):
+        """Whether the compiler takes a small program with these flags."""
+        folder = os.path.join(self.build_temp, "probe", name)
+        os.makedirs(folder, exist_ok=True)
+        source = os.path.join(folder, "probe.c")
+        with open(source, "w") as file:
+            file.write(program)
+        try:
+            objects = self.compiler.compile([source], folder, extra_postargs=flags)
+            if link:
+                self.compiler.link_executable(objects, "probe", folder, extra_postargs=flags)
+        except (CompileError, LinkError):
+            return False
+        return True
+
+    def library_paths(self):
+        """Where the library is built, and where an editable install wants it."""
+        package = self.get_finalized_command("build_py").get_package_dir("fastconv")
+        return os.path.join(self.build_lib, "fastconv", "lib", LIBRARY), os.path.join(package, "lib", LIBRARY)
+
+    def copy_extensions_to_source(self):
+        super().copy_extensions_to_source()
+        built, inplace = self.library_paths()
+        self.mkpath(os.path.dirname(inplace))
+        self.copy_file(built, inplace)
+
+    def get_outputs(self):
+        return [*super().get_outputs(), self.library_paths()[1 if self.inplace else 0]]
+
+    def get_output_mapping(self):
+        mapping = super().get_output_mapping()
+        return {**mapping, **dict([self.library_paths()])} if self.inplace else mapping
+
+
+core = Extension(
+    "fastconv._core",
+    ["fastconv/_core.pyx"],
+    include_dirs=["csrc", numpy.get_include()],
+    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+    libraries=["fastconv"],
+    runtime_library_dirs=[f"{ORIGIN}/lib"],
+    extra_compile_args=CYTHON_FLAGS,
+    extra_link_args=LINK_FLAGS,
+    depends=["setup.py", "csrc/fastconv.h", *glob("fastconv/*.pxd")],
+)
+core.cython_c_in_temp = True
+
+setup(ext_modules=[core], cmdclass={"build_ext": BuildExt})

@@ -1,0 +1,91 @@
+"""Convolution on the fast path: the table of cases against the reference, and what must not change a bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cases import ALGORITHMS, Case, Conv, conv_cases, parameters
+from checking import call, check, compare, expected_of, operands_of, reference_results
+from tolerance import assert_identical
+from views import as_view
+
+import fastconv
+
+PASSES = ("forward", "grad_input", "grad_weight")
+
+# Enough of everything that each pass makes several tasks, of which the last are not whole.
+SPLIT = (
+    Conv(sizes=(29, 31), batch=5, channels=20, filters=37, padding=1),
+    Conv(sizes=(29, 31), batch=5, channels=20, filters=37, padding=1, stride=2, last=True),
+    Conv(sizes=(23, 40), batch=3, channels=37, filters=37, groups=37, padding=1),
+    Conv(sizes=(23, 40), batch=3, channels=37, filters=37, groups=37, padding=1, last=True),
+    Conv(sizes=(900,), batch=4, channels=8, filters=21, kernel=5),
+    Conv(sizes=(9, 10, 11), batch=3, channels=5, filters=19, padding=1),
+)
+
+
+@pytest.mark.parametrize("case", parameters(conv_cases()))
+def test_matches_the_reference(case: Case) -> None:
+    check(case)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("algorithm", (*ALGORITHMS, "auto"))
+@pytest.mark.parametrize("geometry", SPLIT, ids=str)
+def test_same_bits_for_any_number_of_threads(isa: str, geometry: Conv, algorithm: str, dtype: str) -> None:
+    operands = operands_of(geometry, dtype)
+    for pass_name in PASSES:
+        results = []
+        for threads in (1, 2, 3):
+            with fastconv.num_threads(threads):
+                results.append(call(fastconv, geometry, pass_name, operands, algorithm=algorithm))
+        compare(geometry, results[0], *expected_of(geometry, pass_name, dtype), dtype)
+        for name, serial in results[0].items():
+            assert_identical(results[1][name], serial, f"{name} with 2 threads")
+            assert_identical(results[2][name], serial, f"{name} with 3 threads")
+
+
+@pytest.mark.parametrize("algorithm", (*ALGORITHMS, "auto"))
+@pytest.mark.parametrize("geometry", SPLIT, ids=str)
+def test_same_bits_alone_or_in_a_batch(isa: str, geometry: Conv, algorithm: str) -> None:
+    operands = operands_of(geometry, "float32")
+    for pass_name in ("forward", "grad_input"):
+        (together,) = call(fastconv, geometry, pass_name, operands, algorithm=algorithm).values()
+        for n in range(geometry.batch):
+            one = operands | {name: operands[name][n : n + 1] for name in ("input", "grad_output")}
+            (alone,) = call(fastconv, replace(geometry, batch=1), pass_name, one, algorithm=algorithm).values()
+            assert_identical(alone[0], together[n], f"{pass_name} of image {n}")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("geometry", SPLIT[:4], ids=str)
+def test_same_bits_wherever_memory_begins(isa: str, geometry: Conv, algorithm: str) -> None:
+    operands = operands_of(geometry, "float32")
+    moved = {name: as_view(array, "offset") for name, array in operands.items()}
+    for pass_name in PASSES:
+        (here,) = call(fastconv, geometry, pass_name, operands, algorithm=algorithm).values()
+        (there,) = call(fastconv, geometry, pass_name, moved, algorithm=algorithm).values()
+        assert_identical(there, here, pass_name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("pass_name", "operand", "padding"),
+    [("forward", "input", 1), ("grad_input", "grad_output", 1), ("grad_weight", "input", 0)],
+)
+@pytest.mark.parametrize("last", [False, True])
+def test_nan_and_infinity_reach_what_reads_them_and_nothing_else(
+    isa: str, pass_name: str, operand: str, padding: int, value: float, algorithm: str, dtype: str, last: bool
+) -> None:
+    for stride in (1, 2):
+        geometry = Conv(sizes=(9, 21), channels=5, filters=7, padding=padding, stride=stride, last=last)
+        for place in (0, 0.5, 1):
+            operands = dict(operands_of(geometry, dtype))
+            operands[operand] = operands[operand].copy()
+            operands[operand].flat[int(place * (operands[operand].size - 1))] = value
+            result = call(fastconv, geometry, pass_name, operands, algorithm=algorithm)
+            compare(geometry, result, *reference_results(geometry, pass_name, operands), dtype)
