@@ -62,11 +62,11 @@ INSTRUCTION_SETS = [
 OPENMP_FLAG = "-fopenmp"
 OPENMP_PROBE = """
 #include <omp.h>
-int main(void) {
+int probe(void) {
     int threads = 0;
 #pragma omp parallel reduction(+ : threads)
     threads += omp_get_num_threads() > 0;
-    return threads < 1;
+    return threads;
 }
 """
 
@@ -171,7 +171,7 @@ class BuildExt(build_ext):
         try:
             objects = self.compiler.compile([source], folder, extra_postargs=flags)
             if link:
-                self.compiler.link_executable(objects, "probe", folder, extra_postargs=flags)
+                self.compiler.link_shared_object(objects, os.path.join(folder, "probe.so"), extra_postargs=flags)
         except (CompileError, LinkError):
             return False
         return True

@@ -13,7 +13,7 @@ import numpy as np
 from . import _coerce, _errors
 
 cimport numpy as cnp
-from cpython.contextvars cimport PyContextVar_Get
+from cpython.contextvars cimport get_value
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from libc.stdint cimport int64_t
 
@@ -105,11 +105,11 @@ cdef int as_padding(Op op, object value, int rank, const int64_t *in_size, const
                     const int64_t *stride, const int64_t *dilation, int64_t (*result)[2]) except -1:
     """An int, an int or a (before, after) pair an axis, "valid" or "same", into the last `rank` of three."""
     cdef int i, side
-    cdef int64_t total, numbers[RANK]
+    cdef int64_t total, number
     if type(value) is int:
-        as_int(op, "padding", value, value, &numbers[0])
+        as_int(op, "padding", value, value, &number)
         for i in range(RANK - rank, RANK):
-            result[i][0] = result[i][1] = numbers[0]
+            result[i][0] = result[i][1] = number
     elif isinstance(value, str):
         if value == "valid":
             return 0
@@ -166,8 +166,7 @@ cdef int as_layout(Op op, object layout, int rank) except -1:
 
 cdef int as_options(Op op, object algorithm, object activation, fc_options *result) except -1:
     """The call's own arguments over what `options` holds for this thread or task."""
-    cdef object context
-    PyContextVar_Get(options, NULL, &context)
+    context = get_value(options)
     fc_options_init(result)
     if context is not None:
         result.threads = context[0]
