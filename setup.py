@@ -2,7 +2,8 @@
 
 setuptools knows no flags for single sources, so BuildExt compiles the library itself, each group of sources with its
 own flags into its own folder of build_temp. Metadata stands in pyproject.toml. Environment: CC and CFLAGS as usual;
-FASTCONV_WERROR=1 makes warnings errors; FASTCONV_OPENMP=0 builds without threads; FASTCONV_DEBUG=1 keeps symbols.
+FASTCONV_WERROR=1 makes warnings errors; FASTCONV_OPENMP=0 builds without threads; FASTCONV_DEBUG=1 keeps symbols;
+FASTCONV_EMULATE=1 compiles every set without its instructions, so that tests run its widths and tiles on any CPU.
 """
 
 import copy
@@ -78,6 +79,7 @@ def asked(name: str, default: str = "0") -> bool:
 
 ELF = sys.platform != "darwin"
 DEBUG = asked("FASTCONV_DEBUG")
+EMULATE = asked("FASTCONV_EMULATE")
 
 # Multiply and add contract to an FMA only where the kernels say so: the same bits from every compiler. For the same
 # reason gnu11: strict c11 would compute float in wider types on targets that have them.
@@ -122,7 +124,8 @@ class BuildExt(build_ext):
 
         # (source, folder of the object, flags); runtime/dispatch.c learns from the macros which sets there are.
         macros = [(f"FC_HAVE_{isa.name.upper()}", None) for isa in sets]
-        jobs = [(f"csrc/isa/{isa.name}.c", isa.name, isa.flags) for isa in sets]
+        macros += [("FC_EMULATED", None)] if EMULATE else []
+        jobs = [(f"csrc/isa/{isa.name}.c", isa.name, ["-Wno-psabi"] if EMULATE else isa.flags) for isa in sets]
         jobs += [("csrc/isa/baseline.c", "baseline", []), ("csrc/runtime/threads.c", "threads", openmp)]
         special = {source for source, _, _ in jobs}
         for folder in ("ops", "algorithms", "runtime"):

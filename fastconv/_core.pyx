@@ -351,12 +351,6 @@ def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layou
     batched = view(op, "input", input, rank, last, &x)
     view_weight(op, "weight", weight, rank, &w)
     b.data = NULL
-    if bias is not None:
-        if cnp.PyArray_NDIM(bias) != 1 or cnp.PyArray_DIM(bias, 0) != w.size[0]:
-            _errors.bad_bias(op, bias.shape, w.size[0])
-        b.data = cnp.PyArray_DATA(bias)
-        b.size = w.size[0]
-        b.stride = cnp.PyArray_STRIDE(bias, 0) // cnp.PyArray_ITEMSIZE(bias)
     as_conv_params(op, stride, padding, dilation, groups, flip, rank, &x.size[2], &w.size[2], &params)
     as_options(op, algorithm, activation, &opts)
     report.axis, report.value = -1, 0
@@ -366,6 +360,12 @@ def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layou
     else:
         status = fc_conv_output_size(&x.size[2], &w.size[2], &params, &y.size[2], &report)
     if status == FC_OK:
+        if bias is not None:
+            if cnp.PyArray_NDIM(bias) != 1 or cnp.PyArray_DIM(bias, 0) != w.size[0]:
+                _errors.bad_bias(op, bias.shape, w.size[0])
+            b.data = cnp.PyArray_DATA(bias)
+            b.size = w.size[0]
+            b.stride = cnp.PyArray_STRIDE(bias, 0) // cnp.PyArray_ITEMSIZE(bias)
         y.size[0], y.size[1] = x.size[0], w.size[0]
         result = result_array(op, "out", out, y.size, rank, last, batched, typenum, (input, weight, bias))
         view(op, "out", result, rank, last, &y)

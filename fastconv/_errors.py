@@ -30,8 +30,8 @@ def as_int(op: object, name: str, value: Any, given: Any) -> int:
 
 
 def as_axes(op: object, name: str, value: Any, rank: int) -> tuple[Any, ...]:
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        return tuple(value)
+    if isinstance(value, np.ndarray) and value.ndim:
+        return tuple(value.tolist())
     if isinstance(value, (str, bytes, np.ndarray)) or not isinstance(value, Iterable):
         return (as_int(op, name, value, value),) * rank
     return tuple(value)
@@ -156,6 +156,8 @@ def check_out(op: object, name: str, out: Any, shape: tuple[int, ...], dtype: An
 
 def _overlaps_itself(array: np.ndarray[Any, Any]) -> bool:
     """Whether two elements may share memory: axes, by stride, must each step over all that lies below them."""
+    if array.size == 0:
+        return False
     extent = array.itemsize
     for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)):
         if size > 1:

@@ -7,7 +7,15 @@
 
 #include <string.h>
 
-#if defined(__x86_64__) || defined(__i386__)
+#ifdef FC_EMULATED /* a build for tests: every set is compiled for the plainest CPU */
+
+int fc_cpu_has_avx2(void) { return 1; }
+
+int fc_cpu_has_avx512(void) { return 1; }
+
+const char *fc_cpu_features(void) { return "emulated"; }
+
+#elif defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 
 enum { LEAF1_ECX_FMA = 1u << 12, LEAF1_ECX_OSXSAVE = 1u << 27, LEAF1_ECX_AVX = 1u << 28 };

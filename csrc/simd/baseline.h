@@ -4,11 +4,3 @@
 #define FC_VECTOR_BYTES 16
 #define fc_simd_fma_f32_baseline(a, b, c) ((a) * (b) + (c))
 #define fc_simd_fma_f64_baseline(a, b, c) ((a) * (b) + (c))
-
-#if defined(__x86_64__) || defined(__i386__)
-#define FC_KEEP_IN_REGISTER(x) "+x"(x)
-#elif defined(__aarch64__)
-#define FC_KEEP_IN_REGISTER(x) "+w"(x)
-#else
-#define FC_KEEP_IN_REGISTER(x) "+m"(x)
-#endif

@@ -42,7 +42,17 @@ static inline void FC_NAME(store_part)(char *at, FC_V x, ptrdiff_t lanes) {
         ((FC_T *)at)[i] = buffer[i];
 }
 
-static inline FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) { return FC_NAME2(simd_fma, FC_DTYPE, FC_ISA)(a, b, c); }
+static inline FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) {
+#ifdef FC_EMULATED /* the widths and tiles of a set on a CPU without it, for tests */
+    FC_V sum = FC_NAME(zero)();
+    for (int i = 0; i < FC_LANES; ++i)
+        sum[i] = FC_ITEM == 4 ? (FC_T)__builtin_fmaf((float)a[i], (float)b[i], (float)c[i])
+                              : (FC_T)__builtin_fma((double)a[i], (double)b[i], (double)c[i]);
+    return sum;
+#else
+    return FC_NAME2(simd_fma, FC_DTYPE, FC_ISA)(a, b, c);
+#endif
+}
 
 static inline FC_V FC_NAME(select)(FC_NAME(mask) mask, FC_V yes, FC_V no) {
     return (FC_V)((mask & (FC_NAME(mask))yes) | (~mask & (FC_NAME(mask))no));
