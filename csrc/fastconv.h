@@ -22,27 +22,27 @@ extern "C" {
 #endif
 
 #define FC_ABI_VERSION 1
-#define FC_SPATIAL 3          /* spatial axes of every problem: depth, height, width */
+#define FC_SPATIAL 3 /* spatial axes of every problem: depth, height, width */
 #define FC_AXES (2 + FC_SPATIAL)
 
 typedef enum fc_status {
     FC_OK = 0,
     FC_OUT_OF_MEMORY,
-    FC_BAD_ARGUMENT,      /* a null pointer, an unknown dtype, algorithm or activation */
-    FC_BAD_STRIDE,        /* stride < 1 */
-    FC_BAD_DILATION,      /* dilation < 1 */
-    FC_BAD_PADDING,       /* padding < 0; in pooling also padding >= the dilated window */
-    FC_BAD_KERNEL,        /* kernel size < 1 */
-    FC_BAD_GROUPS,        /* groups < 1, or they do not divide the channels */
-    FC_BAD_CHANNELS,      /* the channels of input, weight and output do not belong together */
-    FC_BAD_BATCH,         /* input and output differ in N */
-    FC_EMPTY_INPUT,       /* no channels or an empty spatial axis */
-    FC_KERNEL_TOO_LARGE,  /* the dilated kernel exceeds the padded input: no output */
-    FC_BAD_OUTPUT_SIZE,   /* output sizes that do not follow from the geometry */
-    FC_BAD_INDEX,         /* a pooling index outside of its plane */
-    FC_EMPTY_WINDOW,      /* a dilated pooling window that covers no input element */
-    FC_OVERFLOW,          /* a size or an offset leaves 64 bits */
-    FC_UNSUPPORTED        /* the algorithm cannot do this problem, or the instruction set is not there */
+    FC_BAD_ARGUMENT,     /* a null pointer, an unknown dtype, algorithm or activation */
+    FC_BAD_STRIDE,       /* stride < 1 */
+    FC_BAD_DILATION,     /* dilation < 1 */
+    FC_BAD_PADDING,      /* padding < 0; in pooling also padding >= the dilated window */
+    FC_BAD_KERNEL,       /* kernel size < 1 */
+    FC_BAD_GROUPS,       /* groups < 1, or they do not divide the channels */
+    FC_BAD_CHANNELS,     /* the channels of input, weight and output do not belong together */
+    FC_BAD_BATCH,        /* input and output differ in N */
+    FC_EMPTY_INPUT,      /* no channels or an empty spatial axis */
+    FC_KERNEL_TOO_LARGE, /* the dilated kernel exceeds the padded input: no output */
+    FC_BAD_OUTPUT_SIZE,  /* output sizes that do not follow from the geometry */
+    FC_BAD_INDEX,        /* a pooling index outside of its plane */
+    FC_EMPTY_WINDOW,     /* a dilated pooling window that covers no input element */
+    FC_OVERFLOW,         /* a size or an offset leaves 64 bits */
+    FC_UNSUPPORTED       /* the algorithm cannot do this problem, or the instruction set is not there */
 } fc_status;
 
 typedef enum fc_dtype { FC_FLOAT32 = 0, FC_FLOAT64 = 1, FC_DTYPES = 2 } fc_dtype;
@@ -50,7 +50,13 @@ typedef enum fc_dtype { FC_FLOAT32 = 0, FC_FLOAT64 = 1, FC_DTYPES = 2 } fc_dtype
 typedef enum fc_activation { FC_IDENTITY = 0, FC_RELU = 1, FC_LEAKY_RELU = 2 } fc_activation;
 
 /* FC_AUTO picks the fastest algorithm, FC_EXACT the fastest of those that compute plain sums of products. */
-typedef enum fc_algorithm_id { FC_AUTO = 0, FC_EXACT = 1, FC_DIRECT = 2, FC_IM2COL = 3, FC_ALGORITHM_IDS = 4 } fc_algorithm_id;
+typedef enum fc_algorithm_id {
+    FC_AUTO = 0,
+    FC_EXACT = 1,
+    FC_DIRECT = 2,
+    FC_IM2COL = 3,
+    FC_ALGORITHM_IDS = 4
+} fc_algorithm_id;
 
 /* An array: N, C, D, H, W. For convolution weights: output channels, input channels a group, D, H, W. */
 typedef struct fc_tensor {

@@ -8,7 +8,10 @@
 (8, 16, 16, 16)
 """
 
-from . import reference
+from typing import TYPE_CHECKING, Any
+
+from . import _load as _load  # isort: split
+
 from ._version import __version__
 from .conv import conv, conv1d, conv2d, conv3d
 from .conv_grad import (
@@ -37,6 +40,9 @@ from .pool_grad import (
     max_pool_backward,
 )
 from .runtime import get_num_threads, num_threads, options, set_num_threads, show_config
+
+if TYPE_CHECKING:
+    from . import reference
 
 __all__ = [
     "__version__",
@@ -79,3 +85,12 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the reference when it is first asked for: it is half of the time of an import."""
+    if name == "reference":
+        from importlib import import_module
+
+        return import_module(".reference", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,9 +22,10 @@ cnp.import_array()
 cdef enum:
     RANK = 3  # spatial axes of every C problem; lower ranks use the last ones
 
-# What applies to the calls of this thread or task: (threads or 0, index of the instruction set or -1, algorithm's name).
+# What applies to the calls of this thread or task: (threads or 0, index of an instruction set or -1, algorithm).
 options = ContextVar("fastconv_options", default=None)
 
+cdef object np_ndarray = np.ndarray
 cdef dict ALGORITHMS = {"auto": FC_AUTO, "exact": FC_EXACT, "direct": FC_DIRECT, "im2col": FC_IM2COL}
 cdef tuple CHANNELS_FIRST = ("", "NCW", "NCHW", "NCDHW")
 cdef tuple CHANNELS_LAST = ("", "NWC", "NHWC", "NDHWC")
@@ -47,8 +48,7 @@ cdef class Op:
 
 cdef inline bint is_plain(object value) noexcept:
     """An aligned array of float32 or float64 in native byte order whose strides are whole elements."""
-    cdef int typenum, i
-    cdef cnp.npy_intp itemsize
+    cdef int typenum
     if type(value) is not np_ndarray:
         return False
     typenum = cnp.PyArray_TYPE(<cnp.ndarray>value)
@@ -66,9 +66,6 @@ cdef inline bint is_behaved(cnp.ndarray array) noexcept:
         if cnp.PyArray_STRIDE(array, i) % itemsize != 0:
             return False
     return True
-
-
-cdef object np_ndarray = np.ndarray
 
 
 cdef inline int as_int(Op op, str name, object value, object given, int64_t *result) except -1:
@@ -287,7 +284,7 @@ cdef cnp.ndarray allocate(Op op, const int64_t *size, int rank, bint last, bint 
 cdef cnp.ndarray result_array(Op op, str name, object out, const int64_t *size, int rank, bint last, bint batched,
                               int typenum, tuple inputs):
     """A new array, or the caller's own once it is known to fit."""
-    cdef int i, n = 0
+    cdef int i
     if out is None:
         return allocate(op, size, rank, last, batched, typenum)
     shape = [size[2 + i] for i in range(RANK - rank, RANK)]
@@ -596,7 +593,9 @@ def max_pool(int rank, input, kernel_size, stride, padding, dilation, ceil_mode,
     indexed = as_flag(op, "return_indices", return_indices)
     as_options(op, "auto", None, &opts)
     report.axis, report.value = -1, 0
-    status = fc_pool_output_size(&x.size[2], &params, &y.size[2], &report) if x.size[1] > 0 else FC_EMPTY_INPUT
+    status = FC_EMPTY_INPUT
+    if x.size[1] > 0:
+        status = fc_pool_output_size(&x.size[2], &params, &y.size[2], &report)
     indices = None
     if status == FC_OK:
         y.size[0], y.size[1] = x.size[0], x.size[1]
@@ -650,7 +649,9 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
     fits = x.size[0] == y.size[0] and x.size[1] == y.size[1]
     if kernel_size is not None:
         as_pool_params(op, kernel_size, stride, padding, dilation, False, rank, &x.size[2], &params)
-        status = fc_pool_output_size(&x.size[2], &params, floors, &report) if x.size[1] > 0 else FC_EMPTY_INPUT
+        status = FC_EMPTY_INPUT
+        if x.size[1] > 0:
+            status = fc_pool_output_size(&x.size[2], &params, floors, &report)
         params.ceil_mode = 1
         if status == FC_OK:
             fc_pool_output_size(&x.size[2], &params, ceils, &report)
@@ -695,7 +696,9 @@ def avg_pool(int rank, input, kernel_size, stride, padding, ceil_mode, count_inc
     as_average_params(op, count_include_pad, divisor_override, &params)
     as_options(op, "auto", None, &opts)
     report.axis, report.value = -1, 0
-    status = fc_pool_output_size(&x.size[2], &params, &y.size[2], &report) if x.size[1] > 0 else FC_EMPTY_INPUT
+    status = FC_EMPTY_INPUT
+    if x.size[1] > 0:
+        status = fc_pool_output_size(&x.size[2], &params, &y.size[2], &report)
     if status == FC_OK:
         y.size[0], y.size[1] = x.size[0], x.size[1]
         result = result_array(op, "out", out, y.size, rank, last, batched, typenum, (input,))
@@ -716,8 +719,7 @@ def avg_pool_backward(int rank, grad_output, input_shape, kernel_size, stride, p
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
-    cdef int last, batched, typenum, axis
-    cdef bint fits
+    cdef int last, batched, typenum
     cdef int64_t expected[RANK]
     op.base, op.suffix, op.rank = "avg_pool", "_backward", rank
     if not is_plain(grad_output):
@@ -735,7 +737,9 @@ def avg_pool_backward(int rank, grad_output, input_shape, kernel_size, stride, p
     as_average_params(op, count_include_pad, divisor_override, &params)
     as_options(op, "auto", None, &opts)
     report.axis, report.value = -1, 0
-    status = fc_pool_output_size(&x.size[2], &params, expected, &report) if x.size[1] > 0 else FC_EMPTY_INPUT
+    status = FC_EMPTY_INPUT
+    if x.size[1] > 0:
+        status = fc_pool_output_size(&x.size[2], &params, expected, &report)
     if status == FC_OK:
         check_grad_output(op, grad_output, &y, x.size[0], x.size[1], expected, rank, last, batched,
                           {"input_shape": input_shape, "kernel_size": kernel_size})

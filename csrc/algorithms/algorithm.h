@@ -77,8 +77,8 @@ int64_t fc_segment_bound(const fc_problem *p, int axis);
 int64_t fc_segments(const fc_problem *p, int axis, fc_segment *segments);
 
 /* Offsets of channels x taps in the order channel, depth, height, width; returns their number. */
-ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride,
-                          const fc_range taps[FC_SPATIAL], const ptrdiff_t axis_stride[FC_SPATIAL]);
+ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride, const fc_range taps[FC_SPATIAL],
+                          const ptrdiff_t axis_stride[FC_SPATIAL]);
 
 /* Channels of a block whose channels x taps is close to `target`, at least 1. */
 int64_t fc_channel_block(int64_t channels, int64_t taps, int64_t target);

@@ -73,8 +73,8 @@ static ptrdiff_t select_pixels(const direct_run *run, int thread, int64_t count,
     const ptrdiff_t line = run->panel * p->kernels->itemsize;
     fc_range valid[FC_SPATIAL];
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
-        valid[axis] = (fc_range){fc_valid_positions(p, axis, first[axis]).begin,
-                                 fc_valid_positions(p, axis, last[axis]).end};
+        valid[axis] =
+            (fc_range){fc_valid_positions(p, axis, first[axis]).begin, fc_valid_positions(p, axis, last[axis]).end};
     ptrdiff_t selected = 0;
     for (int64_t q = 0; q < count; ++q) {
         const int64_t *at = run->places[thread] + q * FC_SPATIAL;
@@ -104,8 +104,7 @@ static void add_block(const direct_run *run, const task_place *place, int64_t n,
     const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
     const ptrdiff_t line = run->panel * kernels->itemsize;
-    const char *image =
-        p->x.data + n * p->x.batch + place->group * p->x.group + place->channel * p->x.channel;
+    const char *image = p->x.data + n * p->x.batch + place->group * p->x.group + place->channel * p->x.channel;
     uint8_t everywhere[BLOCK_PIXELS];
     int64_t tap[FC_SPATIAL] = {0, 0, 0};
     const int64_t last[FC_SPATIAL] = {p->kernel[0] - 1, p->kernel[1] - 1, p->kernel[2] - 1};

@@ -32,9 +32,7 @@ typedef struct im2col_run {
     char **copies, **weights, **sums, **tail;
 } im2col_run;
 
-static int64_t copies_a_channel(const im2col_run *run) {
-    return run->p->kernel[0] * run->residues * run->p->kernel[2];
-}
+static int64_t copies_a_channel(const im2col_run *run) { return run->p->kernel[0] * run->residues * run->p->kernel[2]; }
 
 /* A pitch that is whole vectors, has room for the last tile to run over, and is no multiple of 4096 bytes, which would
  * put every copy into the same cache sets. */
@@ -91,8 +89,8 @@ static void plan_bands(im2col_run *run) {
     run->in_place = run->taps == 1 && p->x.axis[2] == item && p->x.axis[1] == p->in_size[2] * item &&
                     (p->x.channel % 4096 != 0 || p->in_channels == 1);
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
-        run->in_place = run->in_place && p->stride[axis] == 1 && p->offset[axis] == 0 &&
-                        p->in_size[axis] == p->out_size[axis];
+        run->in_place =
+            run->in_place && p->stride[axis] == 1 && p->offset[axis] == 0 && p->in_size[axis] == p->out_size[axis];
     if (run->in_place && run->column_bands > 1)
         run->in_place = run->rows == 1;
 }
@@ -159,7 +157,8 @@ static void copy_shifted(const fc_problem *p, char *dst, const char *plane, int6
         memset(dst + r1 * line, 0, (size_t)((rows - r1) * line));
     }
     const char *src = plane + (row + r0 * sh) * p->x.axis[1] + (column + c0 * sw) * p->x.axis[2];
-    fc_matrix to = {dst + r0 * line + c0 * item, line, item}, from = {(char *)src, sh * p->x.axis[1], sw * p->x.axis[2]};
+    fc_matrix to = {dst + r0 * line + c0 * item, line, item},
+              from = {(char *)src, sh * p->x.axis[1], sw * p->x.axis[2]};
     if (c0 == 0 && c1 == columns && from.column == item && from.row == line)
         p->kernels->copy_matrix(to, from, 1, (r1 - r0) * columns); /* one run */
     else
@@ -218,8 +217,8 @@ static void move_sums(const im2col_run *run, const band *b, const tile *t, char 
     for (int64_t done = 0; done < t->pixels;) {
         const int64_t row = (t->pixel + done) / b->columns, column = (t->pixel + done) % b->columns;
         const int64_t length = fc_min(t->pixels - done, b->columns - column);
-        const fc_matrix output = {y + (b->row + row) * p->y.axis[1] + (b->column + column) * p->y.axis[2],
-                                  p->y.channel, p->y.axis[2]};
+        const fc_matrix output = {y + (b->row + row) * p->y.axis[1] + (b->column + column) * p->y.axis[2], p->y.channel,
+                                  p->y.axis[2]};
         const fc_matrix local = {sums + done * item, ldc, item};
         p->kernels->copy_matrix(to_output ? output : local, to_output ? local : output, t->rows, length);
         done += length;

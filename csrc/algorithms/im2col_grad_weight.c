@@ -126,8 +126,7 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
                 const int64_t length = fc_min(count - q, p->out_size[2] - at[2]);
                 gather_row(run, n, group, panel, at, length, patches + q * line);
                 for (int64_t i = 0; i < length; ++i)
-                    pixel_offsets[q + i] =
-                        at[0] * p->y.axis[0] + at[1] * p->y.axis[1] + (at[2] + i) * p->y.axis[2];
+                    pixel_offsets[q + i] = at[0] * p->y.axis[0] + at[1] * p->y.axis[1] + (at[2] + i) * p->y.axis[2];
                 q += length;
             }
             for (int64_t k = k_begin; k < k_end; k += kernels->tile_rows) {
@@ -158,8 +157,8 @@ void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads) {
         run.step_offsets[i] = i * p->stride[2] * p->x.axis[2];
         run.line_offsets[i] = i * run.panel * p->kernels->itemsize;
     }
-    run.out_block = fc_grad_weight_block(p->out_channels, OUT_BLOCK, p->groups * run.panels, threads,
-                                         p->kernels->tile_rows);
+    run.out_block =
+        fc_grad_weight_block(p->out_channels, OUT_BLOCK, p->groups * run.panels, threads, p->kernels->tile_rows);
     run.out_blocks = fc_ceil_div(p->out_channels, run.out_block);
     fc_parallel(p->groups * run.panels * run.out_blocks, threads, grad_weight_task, &run);
 }

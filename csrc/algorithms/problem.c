@@ -15,9 +15,7 @@ fc_range fc_valid_positions(const fc_problem *p, int axis, int64_t tap) {
                       clamp(fc_ceil_div(p->in_size[axis] - start, p->stride[axis]), p->out_size[axis])};
 }
 
-int64_t fc_segment_bound(const fc_problem *p, int axis) {
-    return fc_min(p->out_size[axis], 2 * p->kernel[axis] + 1);
-}
+int64_t fc_segment_bound(const fc_problem *p, int axis) { return fc_min(p->out_size[axis], 2 * p->kernel[axis] + 1); }
 
 int64_t fc_segments(const fc_problem *p, int axis, fc_segment *segments) {
     int64_t count = 0, position = 0;
@@ -35,15 +33,14 @@ int64_t fc_segments(const fc_problem *p, int axis, fc_segment *segments) {
     return count;
 }
 
-ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride,
-                          const fc_range taps[FC_SPATIAL], const ptrdiff_t axis_stride[FC_SPATIAL]) {
+ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride, const fc_range taps[FC_SPATIAL],
+                          const ptrdiff_t axis_stride[FC_SPATIAL]) {
     ptrdiff_t count = 0;
     for (int64_t c = 0; c < channels; ++c)
         for (int64_t d = taps[0].begin; d < taps[0].end; ++d)
             for (int64_t h = taps[1].begin; h < taps[1].end; ++h)
                 for (int64_t w = taps[2].begin; w < taps[2].end; ++w)
-                    table[count++] =
-                        c * channel_stride + d * axis_stride[0] + h * axis_stride[1] + w * axis_stride[2];
+                    table[count++] = c * channel_stride + d * axis_stride[0] + h * axis_stride[1] + w * axis_stride[2];
     return count;
 }
 

@@ -50,9 +50,9 @@ typedef void (*fc_windows_fn)(char *dst, const char *src, const fc_windows *wind
 
 typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, rows and depths already clipped */
     const char *plane;
-    ptrdiff_t axis[FC_SPATIAL];    /* byte strides */
-    int64_t size[FC_SPATIAL];      /* of the plane */
-    int64_t first[2], end[2];      /* input rows taken: first, first + dilation, ... < end, for D and H */
+    ptrdiff_t axis[FC_SPATIAL]; /* byte strides */
+    int64_t size[FC_SPATIAL];   /* of the plane */
+    int64_t first[2], end[2];   /* input rows taken: first, first + dilation, ... < end, for D and H */
     int64_t dilation[FC_SPATIAL];
     int64_t kernel, stride, padding, count; /* along W */
 } fc_max_indexed_row;

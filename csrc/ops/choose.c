@@ -27,17 +27,16 @@ static const fc_algorithm *choose(const fc_problem *problem, fc_algorithm_id id,
     return best;
 }
 
-const fc_algorithm *fc_choose_forward(const fc_problem *problem, fc_algorithm_id id) {
-    return choose(problem, id, 1);
-}
+const fc_algorithm *fc_choose_forward(const fc_problem *problem, fc_algorithm_id id) { return choose(problem, id, 1); }
 
 const fc_algorithm *fc_choose_grad_weight(const fc_problem *problem, fc_algorithm_id id) {
     return choose(problem, id, 0);
 }
 
 int fc_worthwhile_threads(const fc_problem *problem, int threads) {
-    /* Waking a sleeping team costs 6 to 36 us, a core does about 50 multiply-adds a nanosecond at best. */
-    const double least = 1e6;
+    /* Waking a sleeping team costs 6 to 36 us, and milliseconds where cores are shared; a core does about 50 multiply-adds
+     * a nanosecond at best: from 80 us on. */
+    const double least = 4e6;
     const double work = (double)problem->batch * (double)problem->groups * (double)problem->in_channels *
                         (double)problem->out_channels * (double)fc_taps(problem) * (double)fc_positions(problem);
     return work < least ? 1 : threads;

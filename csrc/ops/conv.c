@@ -10,16 +10,22 @@
 #include "ops/geometry.h"
 
 static fc_image image_of(const fc_tensor *tensor, int64_t groups, ptrdiff_t item) {
-    fc_image image = {tensor->data, tensor->stride[0] * item, tensor->size[1] / groups * tensor->stride[1] * item,
-                      tensor->stride[1] * item, {0}};
+    fc_image image = {tensor->data,
+                      tensor->stride[0] * item,
+                      tensor->size[1] / groups * tensor->stride[1] * item,
+                      tensor->stride[1] * item,
+                      {0}};
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
         image.axis[axis] = tensor->stride[2 + axis] * item;
     return image;
 }
 
 static fc_filters filters_of(const fc_tensor *weight, const fc_conv_params *params, ptrdiff_t item) {
-    fc_filters filters = {weight->data, weight->size[0] / params->groups * weight->stride[0] * item,
-                          weight->stride[0] * item, weight->stride[1] * item, {0}};
+    fc_filters filters = {weight->data,
+                          weight->size[0] / params->groups * weight->stride[0] * item,
+                          weight->stride[0] * item,
+                          weight->stride[1] * item,
+                          {0}};
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         filters.axis[axis] = weight->stride[2 + axis] * item;
         if (params->flip) {
@@ -258,8 +264,9 @@ static void grad_bias_task(void *context, int64_t channel, int thread) {
     for (int64_t n = 0; n < g->size[0]; ++n)
         for (int64_t d = 0; d < g->size[2]; ++d)
             for (int64_t h = 0; h < g->size[3]; ++h) {
-                const char *row = (const char *)g->data + (n * g->stride[0] + channel * g->stride[1] +
-                                                           d * g->stride[2] + h * g->stride[3]) * item;
+                const char *row =
+                    (const char *)g->data +
+                    (n * g->stride[0] + channel * g->stride[1] + d * g->stride[2] + h * g->stride[3]) * item;
                 sum += run->kernels->sum_row(row, g->stride[4] * item, g->size[4]);
             }
     run->kernels->fill_row((char *)run->grad_bias->data + channel * run->grad_bias->stride * item, sum, 1);
@@ -276,8 +283,8 @@ fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const 
     if (grad_bias->size != grad_output->size[1])
         return FC_BAD_CHANNELS;
     bias_run run = {kernels, grad_output, grad_bias};
-    const double elements = (double)grad_output->size[0] * (double)grad_output->size[1] *
-                            (double)grad_output->size[2] * (double)grad_output->size[3] * (double)grad_output->size[4];
+    const double elements = (double)grad_output->size[0] * (double)grad_output->size[1] * (double)grad_output->size[2] *
+                            (double)grad_output->size[3] * (double)grad_output->size[4];
     fc_parallel(grad_output->size[1], elements < 1e5 ? 1 : fc_threads_for(options), grad_bias_task, &run);
     return FC_OK;
 }

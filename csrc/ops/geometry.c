@@ -16,9 +16,7 @@ static fc_status tell(fc_report *report, fc_status status, int axis, int64_t val
     return status;
 }
 
-void fc_options_init(fc_options *options) {
-    *options = (fc_options){0, -1, FC_AUTO, FC_IDENTITY, 0.0};
-}
+void fc_options_init(fc_options *options) { *options = (fc_options){0, -1, FC_AUTO, FC_IDENTITY, 0.0}; }
 
 int fc_abi_version(void) { return FC_ABI_VERSION; }
 
@@ -78,8 +76,8 @@ fc_status fc_conv_output_size(const int64_t input[FC_SPATIAL], const int64_t ker
     return FC_OK;
 }
 
-fc_status fc_pool_output_size(const int64_t input[FC_SPATIAL], const fc_pool_params *params,
-                              int64_t output[FC_SPATIAL], fc_report *report) {
+fc_status fc_pool_output_size(const int64_t input[FC_SPATIAL], const fc_pool_params *params, int64_t output[FC_SPATIAL],
+                              fc_report *report) {
     fc_conv_params plain = {.groups = 1};
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         plain.stride[axis] = params->stride[axis];

@@ -71,9 +71,8 @@ static void lay_out(pool_run *run, fc_arena *arena, int threads) {
 
 static void fill_divisors(const pool_run *run) {
     for (int64_t o = 0; o < run->output->size[4]; ++o) {
-        const int64_t extent = run->params->divisor_override
-                                   ? run->params->divisor_override
-                                   : fc_pool_extent(run->params, 2, o, run->input->size[4]);
+        const int64_t extent = run->params->divisor_override ? run->params->divisor_override
+                                                             : fc_pool_extent(run->params, 2, o, run->input->size[4]);
         run->kernels->fill_row(run->divisors + o * run->kernels->itemsize, (double)extent, 1);
     }
 }
@@ -112,10 +111,9 @@ static void pool_row(const pool_run *run, const char *plane, char *y, int64_t od
     const fc_windows windows = {outputs, params->kernel[2], params->stride[2], params->dilation[2]};
     (run->average ? kernels->add_windows : kernels->max_windows)(result, run->line[thread], &windows);
     if (run->average) {
-        const double factor = params->divisor_override
-                                  ? 1.0
-                                  : (double)fc_pool_extent(params, 0, od, run->input->size[2]) *
-                                        (double)fc_pool_extent(params, 1, oh, run->input->size[3]);
+        const double factor = params->divisor_override ? 1.0
+                                                       : (double)fc_pool_extent(params, 0, od, run->input->size[2]) *
+                                                             (double)fc_pool_extent(params, 1, oh, run->input->size[3]);
         kernels->divide_row(result, result, run->divisors, factor, outputs);
     }
     if (result != y)
@@ -162,8 +160,8 @@ static void pool_task(void *context, int64_t task, int thread) {
             (char *)y->data + (n * y->stride[0] + c * y->stride[1] + od * y->stride[2] + oh * y->stride[3]) * item;
         if (run->indices) {
             const fc_tensor *i = run->indices;
-            int64_t *indices = (int64_t *)i->data + n * i->stride[0] + c * i->stride[1] + od * i->stride[2] +
-                               oh * i->stride[3];
+            int64_t *indices =
+                (int64_t *)i->data + n * i->stride[0] + c * i->stride[1] + od * i->stride[2] + oh * i->stride[3];
             pool_row_indexed(run, plane, to, indices, od, oh);
         } else {
             pool_row(run, plane, to, od, oh, thread);

@@ -49,9 +49,10 @@ static void lay_out(backward_run *run, fc_arena *arena, int threads) {
 }
 
 static const char *row_of(const fc_tensor *tensor, int64_t plane, int64_t d, int64_t h, ptrdiff_t item) {
-    return (const char *)tensor->data + (plane / tensor->size[1] * tensor->stride[0] +
-                                         plane % tensor->size[1] * tensor->stride[1] + d * tensor->stride[2] +
-                                         h * tensor->stride[3]) * item;
+    return (const char *)tensor->data +
+           (plane / tensor->size[1] * tensor->stride[0] + plane % tensor->size[1] * tensor->stride[1] +
+            d * tensor->stride[2] + h * tensor->stride[3]) *
+               item;
 }
 
 static void check_indices_task(void *context, int64_t plane, int thread) {
@@ -123,9 +124,9 @@ static void backward_task(void *context, int64_t plane, int thread) {
     if (sums == to)
         return;
     for (int64_t d = 0; d < x->size[2]; ++d)
-        run->kernels->copy_matrix(
-            (fc_matrix){to + d * x->stride[2] * item, x->stride[3] * item, x->stride[4] * item},
-            (fc_matrix){sums + d * x->size[3] * x->size[4] * item, x->size[4] * item, item}, x->size[3], x->size[4]);
+        run->kernels->copy_matrix((fc_matrix){to + d * x->stride[2] * item, x->stride[3] * item, x->stride[4] * item},
+                                  (fc_matrix){sums + d * x->size[3] * x->size[4] * item, x->size[4] * item, item},
+                                  x->size[3], x->size[4]);
 }
 
 static fc_status run_backward(backward_run *run, const fc_options *options, fc_report *report) {
@@ -133,8 +134,8 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
     const int64_t planes = x->size[0] * x->size[1];
     if (planes == 0)
         return FC_OK;
-    const int threads = (double)planes * (double)(x->size[2] * x->size[3] * x->size[4]) < 6e4 ? 1
-                                                                                             : fc_threads_for(options);
+    const int threads =
+        (double)planes * (double)(x->size[2] * x->size[3] * x->size[4]) < 6e4 ? 1 : fc_threads_for(options);
     fc_arena arena = {0};
     lay_out(run, &arena, threads);
     if (run->indices) {

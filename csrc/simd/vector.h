@@ -63,9 +63,7 @@ static inline FC_V FC_NAME(select_negative)(FC_V x, FC_V yes, FC_V no) {
 }
 
 /* The first of equal values stays; NaN, once met, stays. */
-static inline FC_V FC_NAME(max)(FC_V best, FC_V x) {
-    return FC_NAME(select)((x > best) | (x != x), x, best);
-}
+static inline FC_V FC_NAME(max)(FC_V best, FC_V x) { return FC_NAME(select)((x > best) | (x != x), x, best); }
 
 static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x != x ? x : best; }
 

@@ -1,0 +1,20 @@
+"""Loads the C library, first of all modules, with OpenMP threads that go to sleep soon after a call.
+
+libgomp reads its settings once, as it is loaded, and by default lets idle threads spin for milliseconds. Where other
+processes or NumPy's own threads want the same cores, a spinning thread has used up its share when the next call needs
+it: calls of 0.3 ms took 6 ms so. A thousand spins, libgomp's own choice for too many threads, cost 0.04 ms a call on an
+idle machine. Whoever sets OMP_WAIT_POLICY or GOMP_SPINCOUNT is left alone, and the environment is as it was afterwards.
+"""
+
+import os
+
+if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
+    from . import _core
+else:
+    os.environ["GOMP_SPINCOUNT"] = "1000"
+    try:
+        from . import _core
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
+__all__ = ["_core"]
