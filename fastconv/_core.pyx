@@ -668,8 +668,8 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
     if status == FC_BAD_INDEX:
         _errors.bad_index(op, report.value, x.size[2] * x.size[3] * x.size[4], input_shape)
     if status != FC_OK:
-        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input_shape=input_shape, kernel_size=kernel_size,
-                         stride=stride, padding=padding, dilation=dilation)
+        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input_shape=input_shape,
+                         kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
     return result
 
 
@@ -748,8 +748,8 @@ def avg_pool_backward(int rank, grad_output, input_shape, kernel_size, stride, p
         with nogil:
             status = fc_avg_pool_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &params, &opts, &x, &report)
     if status != FC_OK:
-        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input_shape=input_shape, kernel_size=kernel_size,
-                         stride=stride, padding=padding, dilation=1)
+        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input_shape=input_shape,
+                         kernel_size=kernel_size, stride=stride, padding=padding, dilation=1)
     return result
 
 

@@ -170,6 +170,33 @@ static void pack_block(const direct_run *run, const task_place *place, int64_t n
                              count);
 }
 
+/* Sums, a line a (channel, tap) pair, into the weights: one transpose where pairs lie one after the other, else a row of
+ * taps at a time. */
+static void store_sums(const direct_run *run, const task_place *place, char *sums) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t item = p->kernels->itemsize, line = run->panel * item;
+    const int64_t first = place->panel * run->panel, outputs = fc_min(run->panel, p->out_channels - first);
+    char *filters = p->w.data + place->group * p->w.group + first * p->w.out + place->channel * p->w.in;
+    ptrdiff_t dense = item;
+    int contiguous = 1;
+    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+        contiguous = contiguous && (p->kernel[axis] == 1 || p->w.axis[axis] == dense);
+        dense *= p->kernel[axis];
+    }
+    if (contiguous && (place->channels == 1 || p->w.in == dense)) {
+        p->kernels->copy_matrix((fc_matrix){filters, item, p->w.out}, (fc_matrix){sums, line, item},
+                                place->channels * run->taps, outputs);
+        return;
+    }
+    for (int64_t c = 0; c < place->channels; ++c)
+        for (int64_t d = 0; d < p->kernel[0]; ++d)
+            for (int64_t h = 0; h < p->kernel[1]; ++h, sums += p->kernel[2] * line) {
+                char *dst = filters + c * p->w.in + d * p->w.axis[0] + h * p->w.axis[1];
+                p->kernels->copy_matrix((fc_matrix){dst, p->w.axis[2], p->w.out}, (fc_matrix){sums, line, item},
+                                        p->kernel[2], outputs);
+            }
+}
+
 static void grad_weight_task(void *context, int64_t task, int thread) {
     const direct_run *run = context;
     const fc_problem *p = run->p;
@@ -189,14 +216,7 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
             pack_block(run, &place, n, q, count, thread);
             add_block(run, &place, n, count, thread);
         }
-    for (int64_t c = 0; c < place.channels; ++c)
-        for (int64_t d = 0; d < p->kernel[0]; ++d)
-            for (int64_t h = 0; h < p->kernel[1]; ++h, sums += p->kernel[2] * line) {
-                char *dst = p->w.data + place.group * p->w.group + first * p->w.out + (place.channel + c) * p->w.in +
-                            d * p->w.axis[0] + h * p->w.axis[1];
-                p->kernels->copy_matrix((fc_matrix){dst, p->w.axis[2], p->w.out}, (fc_matrix){sums, line, item},
-                                        p->kernel[2], outputs);
-            }
+    store_sums(run, &place, sums);
 }
 
 void fc_direct_grad_weight(const fc_problem *p, void *scratch, int threads) {

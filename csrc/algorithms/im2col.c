@@ -361,7 +361,7 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     (void)threads;
 }
 
-/* In units of one vector multiply-add: the sums, and the copies. */
+/* In units of one vector multiply-add: the sums, with 4 % for repacking rows and tails, and the copies. */
 static double forward_cost(const fc_problem *p) {
     im2col_run run = {.p = p};
     plan_bands(&run);
@@ -371,13 +371,14 @@ static double forward_cost(const fc_problem *p) {
     const double copied = run.in_place ? 0
                                        : (double)(copies_a_channel(&run) * p->in_channels) * pixels *
                                              (double)(run.rows + run.halo) / (double)run.rows;
-    return (double)p->groups * (tiles * out * (double)(p->in_channels * run.taps) + 0.3 * copied);
+    return (double)p->groups * (1.04 * tiles * out * (double)(p->in_channels * run.taps) + 0.3 * copied);
 }
 
+/* The sums, and the gathering of patches. */
 static double grad_weight_cost(const fc_problem *p) {
     const double lanes = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
     const double vectors = (double)fc_ceil_div(p->in_channels * fc_taps(p), p->kernels->lanes);
-    return (double)p->groups * pixels * (vectors * (double)p->out_channels + 1.0 * lanes);
+    return (double)p->groups * pixels * (vectors * (double)p->out_channels + 2.5 * lanes);
 }
 
 const fc_algorithm fc_im2col = {
