@@ -108,6 +108,12 @@ def test_import_takes_less_than_30_ms_beyond_numpys() -> None:
     assert min(float(printed(timed)) for _ in range(5)) < 0.030
 
 
+def test_import_leaves_the_environment_as_it_was() -> None:
+    code = "import os; before = dict(os.environ); import fastconv; print(dict(os.environ) == before)"
+    assert printed(code) == "True"
+    assert printed(code, GOMP_SPINCOUNT="7") == "True"
+
+
 # ---- instruction sets
 
 
