@@ -1,4 +1,5 @@
-/* The table of kernels that every instruction set exports, one per dtype, and the types of the functions in it.
+/* The table of kernels that every instruction set exports as fc_kernels_<isa>, one per dtype, and the types of the
+ * functions in it.
  *
  * Kernels are straight-line numeric code: no threads, no allocation, no checks. They take untyped pointers and byte
  * strides, so that one driver in algorithms/ and ops/ serves every dtype. Tables are taken as a whole from one set:
@@ -77,11 +78,5 @@ typedef struct fc_kernels {
 #include "kernels/kernel_list.inc"
 #undef FC_KERNEL
 } fc_kernels;
-
-/* Each set that was compiled defines its tables in isa/<name>.c. */
-extern const fc_kernels fc_kernels_baseline[FC_DTYPES];
-extern const fc_kernels fc_kernels_avx2[FC_DTYPES];
-extern const fc_kernels fc_kernels_avx512[FC_DTYPES];
-extern const fc_kernels fc_kernels_neon[FC_DTYPES];
 
 #endif

@@ -12,19 +12,14 @@ typedef struct instruction_set {
     int (*usable)(void);
 } instruction_set;
 
-static int always(void) { return 1; }
+#define FC_ISA(name, has) extern const fc_kernels fc_kernels_##name[FC_DTYPES];
+#include "runtime/isa_list.inc"
+#undef FC_ISA
 
 static const instruction_set SETS[] = {
-    {"baseline", fc_kernels_baseline, always},
-#ifdef FC_HAVE_NEON
-    {"neon", fc_kernels_neon, always},
-#endif
-#ifdef FC_HAVE_AVX2
-    {"avx2", fc_kernels_avx2, fc_cpu_has_avx2},
-#endif
-#ifdef FC_HAVE_AVX512
-    {"avx512", fc_kernels_avx512, fc_cpu_has_avx512},
-#endif
+#define FC_ISA(name, has) {#name, fc_kernels_##name, has},
+#include "runtime/isa_list.inc"
+#undef FC_ISA
 };
 enum { SET_COUNT = sizeof SETS / sizeof SETS[0] };
 

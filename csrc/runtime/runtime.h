@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 
 /* cpu.c: 1 when CPU and OS have the set. */
+int fc_cpu_has_baseline(void);
 int fc_cpu_has_avx2(void);
 int fc_cpu_has_avx512(void);
 
