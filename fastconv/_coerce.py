@@ -23,7 +23,7 @@ def _as_array(op: object, name: str, value: Any) -> np.ndarray[Any, Any]:
             value = np.from_dlpack(value)
         array = np.asarray(value)
     except (ValueError, TypeError, BufferError, RuntimeError) as error:
-        raise type(error)(f"{op}: {name} is no array: {error}") from None
+        raise ValueError(f"{op}: {name} is no array: {error}") from None
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise TypeError(f"{op}: {name} has dtype {array.dtype}; needs {SUPPORTED}")
     return array
@@ -85,7 +85,7 @@ def call_backward(
 
 def as_indices(op: object, indices: Any) -> np.ndarray[Any, Any]:
     """Indices of max pooling as plain int64."""
-    array = np.asarray(indices)
+    array = _as_array(op, "indices", indices)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{op}: indices has dtype {array.dtype}; needs integers, as max pooling returns them")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:

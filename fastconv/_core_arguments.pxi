@@ -41,7 +41,7 @@ cdef inline int as_int(Op op, str name, object value, object given, int64_t *res
         value = _errors.as_int(op, name, value, given)
     result[0] = PyLong_AsLongLongAndOverflow(value, &overflow)
     if overflow:
-        raise ValueError(f"{op}: {name} is {given!r}; needs values below 2**63")
+        raise ValueError(f"{op}: {name} is {given!r}; needs 64-bit ints")
     return 0
 
 
@@ -244,7 +244,7 @@ cdef cnp.ndarray allocate(Op op, const int64_t *size, int rank, bint last, bint 
         n += 1
     try:
         return cnp.PyArray_EMPTY(n, dims, typenum, 0)
-    except ValueError:  # more elements than an address space holds
+    except (ValueError, MemoryError):  # ValueError: more elements than an address space holds
         raise MemoryError(f"{op}: no memory for a result of shape {tuple([dims[i] for i in range(n)])}") from None
 
 

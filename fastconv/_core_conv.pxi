@@ -229,14 +229,40 @@ def conv_backward(int rank, grad_output, input, weight, stride, padding, dilatio
             conv_backward, op, {"grad_output": grad_output, "input": input, "weight": weight}, rank,
             (stride, padding, dilation, groups, needs, layout, flip, algorithm),
         )
+    check_backward(op, grad_output, input, weight, stride, padding, dilation, groups, layout, flip, algorithm)
     geometry = (stride, padding, dilation, groups, layout, flip, algorithm, None)
     grad_input = grad_weight = grad_bias = None
     with _errors.called_as(op):
-        # The geometry is the same for both: whichever runs first finds what is wrong before anything is computed.
         if "input" in needs:
             grad_input = conv_grad_input(rank, grad_output, weight, input.shape, *geometry)
-        if "weight" in needs or not needs:
+        if "weight" in needs:
             grad_weight = conv_grad_weight(rank, grad_output, input, weight.shape, *geometry)
         if "bias" in needs:
             grad_bias = conv_grad_bias(rank, grad_output, layout)
-    return grad_input, grad_weight if "weight" in needs else None, grad_bias
+    return grad_input, grad_weight, grad_bias
+
+
+cdef int check_backward(Op op, grad_output, input, weight, stride, padding, dilation, groups, layout, flip,
+                        algorithm) except -1:
+    """Everything that can be wrong with plain arguments, before the first gradient is computed."""
+    cdef fc_tensor x, w, y
+    cdef fc_conv_params params
+    cdef fc_options opts
+    cdef int64_t expected[RANK]
+    cdef int last, batched, rank = rank_of(op, cnp.PyArray_NDIM(input), "input", input.shape)
+    last = as_layout(op, layout, rank)
+    batched = view(op, "input", input, rank, last, &x)
+    if view(op, "grad_output", grad_output, rank, last, &y) != batched:
+        _errors.batch_mismatch(op, "grad_output", grad_output.shape, "input", input.shape)
+    view_weight(op, "weight", weight, rank, &w)
+    as_conv_params(op, stride, padding, dilation, groups, flip, rank, &x.size[2], &w.size[2], &params)
+    as_options(op, algorithm, None, &opts)
+    cdef fc_status status = FC_BAD_GROUPS
+    if groups_fit(&x, &w, params.groups):
+        status = fc_conv_output_size(&x.size[2], &w.size[2], &params, expected, NULL)
+    if status != FC_OK:
+        _errors.geometry(op, reason(status), False, input=input, weight=weight, stride=stride, padding=padding,
+                         dilation=dilation, groups=groups)
+    check_grad_output(op, grad_output, &y, x.size[0], w.size[0], expected, rank, last, batched,
+                      {"input": input, "weight": weight})
+    return 0

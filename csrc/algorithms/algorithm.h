@@ -85,8 +85,14 @@ int64_t fc_channel_block(int64_t channels, int64_t taps, int64_t target);
 
 /* ---- laying out one scratch block ---- */
 
-/* Counts bytes when base is NULL, hands out 64-byte aligned parts otherwise; sizes at an odd number of lines apart, so
- * that parts do not share cache sets. */
+/* a * b, or the largest number there is. */
+static inline int64_t fc_product(int64_t a, int64_t b) {
+    int64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
+/* Counts bytes when base is NULL, hands out 64-byte aligned parts otherwise. What does not fit 64 bits counts as SIZE_MAX,
+ * which no allocation will give. */
 typedef struct fc_arena {
     char *base;
     size_t used;
@@ -94,7 +100,10 @@ typedef struct fc_arena {
 
 static inline void *fc_arena_take(fc_arena *arena, int64_t count, size_t itemsize) {
     void *part = arena->base ? arena->base + arena->used : NULL;
-    arena->used += ((size_t)count * itemsize + 63) / 64 * 64 + 64;
+    size_t bytes;
+    if (__builtin_mul_overflow((size_t)count, itemsize, &bytes) || __builtin_add_overflow(bytes, 127, &bytes) ||
+        __builtin_add_overflow(arena->used, bytes / 64 * 64, &arena->used))
+        arena->used = SIZE_MAX;
     return part;
 }
 

@@ -12,7 +12,7 @@ static inline void fc_grad_weight_position(const fc_problem *p, int64_t q, int64
     }
 }
 
-/* Rows of a block: at most `most`, fewer when `tasks` blocks of that size would leave threads idle. How rows are
+/* Rows of a block: at most `most` rounded up to a tile, fewer when `tasks` blocks of that size would leave threads idle. How rows are
  * divided changes no bit: every element is summed by one task, in the order of the batch. */
 static inline int64_t fc_grad_weight_block(int64_t rows, int64_t most, int64_t tasks, int threads, int64_t tile) {
     int64_t blocks = fc_ceil_div(rows, most);

@@ -44,6 +44,11 @@ static int64_t copy_pitch(const im2col_run *run) {
     return pitch;
 }
 
+/* Elements that the copies of one block of channels take. */
+static int64_t block_elements(const im2col_run *run) {
+    return fc_product(run->block, fc_product(copies_a_channel(run), run->pitch));
+}
+
 static int64_t greatest_common_divisor(int64_t a, int64_t b) {
     while (b) {
         const int64_t rest = a % b;
@@ -75,8 +80,7 @@ static void plan_bands(im2col_run *run) {
         run->residues = run->shared_rows ? fc_min(period, p->kernel[1]) : p->kernel[1];
         run->halo = run->shared_rows ? spread : 0;
         run->pitch = copy_pitch(run);
-        const int64_t channel_bytes = copies_a_channel(run) * run->pitch * p->kernels->itemsize;
-        if (run->block * channel_bytes <= BAND_BYTES)
+        if (block_elements(run) <= BAND_BYTES / p->kernels->itemsize)
             break;
         if (run->block * run->taps >= 2 * LEAST_REDUCTION && run->block > 1)
             run->block = fc_channel_block(p->in_channels, 1, run->block / 2);
@@ -115,7 +119,7 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
         char *sums = fc_arena_take(arena, p->kernels->tile_rows * run->panel, item);
         char *weights = fc_arena_take(arena, terms * p->kernels->tile_rows, item);
         char *tail = fc_arena_take(arena, run->in_place ? run->block * run->panel : 0, item);
-        char *copies = fc_arena_take(arena, run->in_place ? 0 : run->block * copies_a_channel(run) * run->pitch, item);
+        char *copies = fc_arena_take(arena, run->in_place ? 0 : block_elements(run), item);
         if (!arena->base)
             continue;
         run->weight_offsets[t] = weight_offsets;

@@ -35,7 +35,8 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     for (int t = 0; t < threads; ++t) {
         ptrdiff_t *pixel_offsets = fc_arena_take(arena, BLOCK_PIXELS, sizeof(ptrdiff_t));
         char *patches = fc_arena_take(arena, BLOCK_PIXELS * run->panel, item);
-        char *sums = fc_arena_take(arena, fc_min(p->out_channels, OUT_BLOCK) * run->panel, item);
+        char *sums = fc_arena_take(
+            arena, fc_round_up(fc_min(p->out_channels, OUT_BLOCK), p->kernels->tile_rows) * run->panel, item);
         if (arena->base) {
             run->pixel_offsets[t] = pixel_offsets;
             run->patches[t] = patches;

@@ -59,9 +59,9 @@ typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, ro
 } fc_max_indexed_row;
 typedef void (*fc_max_indexed_row_fn)(char *dst, ptrdiff_t dst_stride, int64_t *indices, ptrdiff_t indices_stride,
                                       const fc_max_indexed_row *row);
-/* plane[indices[i]] += src[i], strides in bytes */
+/* plane[indices[i]] += src[i] where the index lies in the plane of `size` elements; strides in bytes */
 typedef void (*fc_scatter_add_fn)(char *plane, const char *src, ptrdiff_t src_stride, const int64_t *indices,
-                                  ptrdiff_t indices_stride, ptrdiff_t count);
+                                  ptrdiff_t indices_stride, ptrdiff_t count, int64_t size);
 
 /* Returns the multiply-adds (of one lane each) done. */
 typedef int64_t (*fc_fma_rounds_fn)(int64_t rounds);

@@ -39,5 +39,6 @@ int fc_worthwhile_threads(const fc_problem *problem, int threads) {
     const double least = 4e6;
     const double work = (double)problem->batch * (double)problem->groups * (double)problem->in_channels *
                         (double)problem->out_channels * (double)fc_taps(problem) * (double)fc_positions(problem);
-    return work < least ? 1 : threads;
+    const double most = 4 * work / least;
+    return work < least ? 1 : most < threads ? (int)most : threads;
 }

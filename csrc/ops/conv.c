@@ -72,13 +72,14 @@ static fc_status check(fc_dtype dtype, const fc_options *options, const fc_kerne
 /* What one forward problem needs, laid out before anything is written: packed weights, then the algorithm's scratch. */
 typedef struct forward_plan {
     const fc_algorithm *algorithm;
-    size_t packed, scratch;
+    size_t packed, bytes; /* bytes: of both */
 } forward_plan;
 
 static forward_plan plan_forward(const fc_problem *p, const fc_options *options, int threads) {
     forward_plan plan = {.algorithm = fc_choose_forward(p, options->algorithm)};
     plan.packed = (plan.algorithm->packed_bytes(p) + 63) / 64 * 64;
-    plan.scratch = plan.algorithm->forward_scratch_bytes(p, threads);
+    if (__builtin_add_overflow(plan.packed, plan.algorithm->forward_scratch_bytes(p, threads), &plan.bytes))
+        plan.bytes = SIZE_MAX;
     return plan;
 }
 
@@ -106,7 +107,7 @@ fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tenso
     p.finish.slope = options->slope;
     const int threads = fc_worthwhile_threads(&p, fc_threads_for(options));
     const forward_plan plan = plan_forward(&p, options, threads);
-    char *block = fc_scratch_take(plan.packed + plan.scratch);
+    char *block = fc_scratch_take(plan.bytes);
     if (!block)
         return FC_OUT_OF_MEMORY;
     run_forward(&p, &plan, block, threads);
@@ -178,6 +179,7 @@ static int next_phase(const fc_problem *whole, int64_t residue[FC_SPATIAL]) {
     return 0;
 }
 
+/* Zeroes one plane of the output of a problem. */
 static void clear_plane(void *context, int64_t task, int thread) {
     (void)thread;
     const fc_problem *p = context;
@@ -201,24 +203,32 @@ fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const
     const fc_problem whole = problem_of(kernels, grad_input, weight, grad_output, params);
     const int threads = fc_worthwhile_threads(&whole, fc_threads_for(options));
     size_t bytes = 1;
+    int unreached = 0; /* whether some input positions meet no tap */
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
         const fc_problem p = phase_problem(&whole, residue);
-        if (fc_taps(&p) == 0)
+        if (fc_taps(&p) == 0) {
+            unreached = 1;
             continue;
+        }
         const forward_plan plan = plan_forward(&p, options, threads);
-        if (plan.packed + plan.scratch > bytes)
-            bytes = plan.packed + plan.scratch;
+        bytes = plan.bytes > bytes ? plan.bytes : bytes;
     } while (next_phase(&whole, residue));
     char *block = fc_scratch_take(bytes);
     if (!block)
         return FC_OUT_OF_MEMORY;
+    if (unreached) {
+        fc_problem all = whole;
+        all.out_channels = whole.in_channels;
+        all.y = whole.x;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis)
+            all.out_size[axis] = whole.in_size[axis];
+        fc_parallel(all.batch * all.groups * all.out_channels, threads, clear_plane, &all);
+    }
     do {
-        fc_problem p = phase_problem(&whole, residue);
-        if (fc_taps(&p) == 0) {
-            fc_parallel(p.batch * p.groups * p.out_channels, threads, clear_plane, &p);
+        const fc_problem p = phase_problem(&whole, residue);
+        if (fc_taps(&p) == 0)
             continue;
-        }
         const forward_plan plan = plan_forward(&p, options, threads);
         run_forward(&p, &plan, block, threads);
     } while (next_phase(&whole, residue));

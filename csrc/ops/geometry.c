@@ -2,13 +2,13 @@
  *
  * After V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, arXiv:1603.07285, relations 6
  * (strides, padding) and 15 (dilation): output = floor((in + before + after - dilation (kernel - 1) - 1) / stride) + 1.
- * Sizes are held below 2^56 elements, so that byte offsets, lanes rounded up and halos stay within 64 bits.
+ * Sizes are held below 2^48 elements, so that byte offsets, lanes rounded up, halos and tables stay within 64 bits.
  */
 #include "ops/geometry.h"
 
 #include "algorithms/algorithm.h"
 
-static const int64_t MOST_ELEMENTS = (int64_t)1 << 56;
+static const int64_t MOST_ELEMENTS = (int64_t)1 << 48;
 
 static fc_status tell(fc_report *report, fc_status status, int axis, int64_t value) {
     if (report)

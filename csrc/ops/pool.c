@@ -9,11 +9,19 @@
 #include "ops/pool.h"
 
 #include <math.h>
-#include <stdatomic.h>
 
 enum { ROWS_A_TASK = 32 };
 
 /* ---- geometry along the axes ---- */
+
+fc_pool_params fc_pool_plain(const fc_pool_params *params, const int64_t output[FC_SPATIAL]) {
+    fc_pool_params plain = *params;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        plain.stride[axis] = output[axis] == 1 ? 1 : params->stride[axis];
+        plain.dilation[axis] = params->kernel[axis] == 1 ? 1 : params->dilation[axis];
+    }
+    return plain;
+}
 
 int64_t fc_pool_line_length(const fc_pool_params *params, int64_t outputs) {
     return (outputs - 1) * params->stride[2] + (params->kernel[2] - 1) * params->dilation[2] + 1;
@@ -182,6 +190,8 @@ static fc_status pool_forward(pool_run *run, fc_dtype dtype, const fc_options *o
     const fc_status status = fc_check_pool(run->input, run->output, run->params, report);
     if (status != FC_OK || run->input->size[0] == 0)
         return status;
+    const fc_pool_params plain = fc_pool_plain(run->params, run->output->size + 2);
+    run->params = &plain;
     for (int axis = 0; !run->average && axis < FC_SPATIAL; ++axis)
         for (int64_t o = 0; run->params->dilation[axis] > 1 && o < run->output->size[2 + axis]; ++o)
             if (fc_pool_rows_of(run->params, axis, o, run->input->size[2 + axis]).count < 1) {

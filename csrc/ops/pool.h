@@ -4,6 +4,9 @@
 
 #include "fastconv.h"
 
+/* The same windows with stride and dilation 1 where they have nothing to act on, so that no product of them overflows. */
+fc_pool_params fc_pool_plain(const fc_pool_params *params, const int64_t output[FC_SPATIAL]);
+
 /* Input rows first, first + step, ... < end of one window along one axis; count of them. */
 typedef struct fc_pool_rows {
     int64_t first, end, step, count;

@@ -82,7 +82,7 @@ static void scatter_plane(const backward_run *run, int64_t plane, char *sums, in
         for (int64_t h = 0; h < g->size[3]; ++h)
             run->kernels->scatter_add(sums, row_of(g, plane, d, h, item), g->stride[4] * item,
                                       (const int64_t *)row_of(indices, plane, d, h, sizeof(int64_t)),
-                                      indices->stride[4] * (ptrdiff_t)sizeof(int64_t), g->size[4]);
+                                      indices->stride[4] * (ptrdiff_t)sizeof(int64_t), g->size[4], run->plane_size);
 }
 
 /* Adds grad_output of one plane, divided, to all elements of its windows. */
@@ -182,10 +182,14 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
 
 fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
                                const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
-    backward_run run = {.grad_output = grad_output, .grad_input = grad_input, .params = params};
+    backward_run run = {.grad_output = grad_output, .grad_input = grad_input};
     run.kernels = fc_kernels_for(options->isa, dtype);
     if (!run.kernels)
         return FC_UNSUPPORTED;
     const fc_status status = fc_check_pool(grad_input, grad_output, params, report);
-    return status == FC_OK ? run_backward(&run, options, report) : status;
+    if (status != FC_OK)
+        return status;
+    const fc_pool_params plain = fc_pool_plain(params, grad_output->size + 2);
+    run.params = &plain;
+    return run_backward(&run, options, report);
 }

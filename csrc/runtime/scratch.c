@@ -1,7 +1,7 @@
 /* Scratch memory: one block a call, kept for the next call in a small process-wide pool.
  *
  * Fresh pages cost more than the work of a small layer, so blocks are reused; the pool holds at most KEPT_BLOCKS of at
- * most KEPT_BYTES each. Slots are exchanged atomically: no lock, so a fork in the middle of a call leaves none taken.
+ * most KEPT_BYTES in all. Slots are exchanged atomically: no lock, so a fork in the middle of a call leaves none taken.
  */
 #include "runtime/runtime.h"
 
@@ -9,28 +9,36 @@
 #include <stdlib.h>
 
 enum { KEPT_BLOCKS = 16, ALIGNMENT = 4096 };
-#define KEPT_BYTES ((size_t)64 << 20)
+#define KEPT_BYTES ((size_t)256 << 20)
 
 static _Atomic(void *) pool[KEPT_BLOCKS];
+static atomic_size_t kept; /* bytes in the pool */
 
 /* Every block begins with its size, alone on the first lines of the page. */
 enum { HEADER = 64 };
 
 static size_t block_bytes(const void *base) { return *(const size_t *)base; }
 
+/* Takes what a slot holds out of the pool. */
+static void *empty_slot(int slot) {
+    void *base = atomic_exchange(&pool[slot], NULL);
+    if (base)
+        atomic_fetch_sub(&kept, block_bytes(base));
+    return base;
+}
+
 void *fc_scratch_take(size_t bytes) {
     if (bytes > SIZE_MAX / 2)
         return NULL;
     const size_t need = (bytes + HEADER + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     void *base = NULL;
-    if (need <= KEPT_BYTES)
-        for (int i = 0; i < KEPT_BLOCKS && !base; ++i) {
-            base = atomic_exchange(&pool[i], NULL);
-            if (base && block_bytes(base) < need) {
-                free(base); /* sizes settle at the largest in use */
-                base = NULL;
-            }
+    for (int i = 0; i < KEPT_BLOCKS && !base; ++i) {
+        base = empty_slot(i);
+        if (base && block_bytes(base) < need) {
+            free(base); /* sizes settle at the largest in use */
+            base = NULL;
         }
+    }
     if (!base) {
         base = aligned_alloc(ALIGNMENT, need);
         if (!base)
@@ -44,16 +52,18 @@ void fc_scratch_give(void *block) {
     if (!block)
         return;
     void *base = (char *)block - HEADER;
-    if (block_bytes(base) <= KEPT_BYTES)
+    const size_t bytes = block_bytes(base);
+    if (atomic_fetch_add(&kept, bytes) + bytes <= KEPT_BYTES)
         for (int i = 0; i < KEPT_BLOCKS; ++i) {
             void *empty = NULL;
             if (atomic_compare_exchange_strong(&pool[i], &empty, base))
                 return;
         }
+    atomic_fetch_sub(&kept, bytes);
     free(base);
 }
 
 void fc_clear_scratch(void) {
     for (int i = 0; i < KEPT_BLOCKS; ++i)
-        free(atomic_exchange(&pool[i], NULL));
+        free(empty_slot(i));
 }
