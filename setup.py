@@ -111,8 +111,10 @@ class BuildExt(build_ext):
         for tool in ("compiler", "compiler_so", "linker_so", "linker_exe"):
             command = getattr(self.compiler, tool)
             setattr(self.compiler, tool, [word for word in command if not word.startswith(UNWANTED)])
-        library = self.library_paths()[0]
+        library, header = self.products()
         self.build_library(library)
+        self.mkpath(os.path.dirname(header))
+        self.copy_file("csrc/fastconv.h", header)
         for extension in self.extensions:
             extension.library_dirs = [os.path.dirname(library)]
         super().build_extensions()
@@ -179,23 +181,25 @@ class BuildExt(build_ext):
             return False
         return True
 
-    def library_paths(self):
-        """Where the library is built, and where an editable install wants it."""
+    def products(self):
+        """The library and its header: where they are built, and where an editable install wants them."""
         package = self.get_finalized_command("build_py").get_package_dir("fastconv")
-        return os.path.join(self.build_lib, "fastconv", "lib", LIBRARY), os.path.join(package, "lib", LIBRARY)
+        parts = [("lib", LIBRARY), ("include", "fastconv.h")]
+        return {os.path.join(self.build_lib, "fastconv", *part): os.path.join(package, *part) for part in parts}
 
     def copy_extensions_to_source(self):
         super().copy_extensions_to_source()
-        built, inplace = self.library_paths()
-        self.mkpath(os.path.dirname(inplace))
-        self.copy_file(built, inplace)
+        for built, inplace in self.products().items():
+            self.mkpath(os.path.dirname(inplace))
+            self.copy_file(built, inplace)
 
     def get_outputs(self):
-        return [*super().get_outputs(), self.library_paths()[1 if self.inplace else 0]]
+        products = self.products()
+        return [*super().get_outputs(), *(products.values() if self.inplace else products)]
 
     def get_output_mapping(self):
         mapping = super().get_output_mapping()
-        return {**mapping, **dict([self.library_paths()])} if self.inplace else mapping
+        return {**mapping, **self.products()} if self.inplace else mapping
 
 
 core = Extension(

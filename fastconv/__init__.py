@@ -13,6 +13,25 @@ from typing import TYPE_CHECKING, Any
 from . import _load as _load  # isort: split
 
 from ._version import __version__
+from .adaptive_pool import (
+    adaptive_avg_pool,
+    adaptive_avg_pool1d,
+    adaptive_avg_pool1d_backward,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    adaptive_avg_pool3d,
+    adaptive_avg_pool3d_backward,
+    adaptive_avg_pool_backward,
+    adaptive_max_pool,
+    adaptive_max_pool1d,
+    adaptive_max_pool1d_backward,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_backward,
+    adaptive_max_pool3d,
+    adaptive_max_pool3d_backward,
+    adaptive_max_pool_backward,
+)
+from .channel_pool import channel_max_pool, channel_max_pool_backward
 from .conv import conv, conv1d, conv2d, conv3d
 from .conv_grad import (
     conv1d_backward,
@@ -28,6 +47,20 @@ from .conv_grad import (
     conv_grad_input,
     conv_grad_weight,
 )
+from .conv_transpose import (
+    conv_transpose,
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    conv_transpose3d,
+    conv_transpose3d_backward,
+    conv_transpose_backward,
+)
+from .norm import local_response_norm, local_response_norm_backward
+from .padding import pad, pad_backward
+from .patches import col2im, im2col
+from .plan import Choice, ConvPlan, choose_algorithm
 from .pool import avg_pool, avg_pool1d, avg_pool2d, avg_pool3d, max_pool, max_pool1d, max_pool2d, max_pool3d
 from .pool_grad import (
     avg_pool1d_backward,
@@ -39,13 +72,32 @@ from .pool_grad import (
     max_pool3d_backward,
     max_pool_backward,
 )
-from .runtime import get_num_threads, num_threads, options, set_num_threads, show_config
+from .runtime import get_include, get_num_threads, num_threads, options, set_num_threads, show_config
 
 if TYPE_CHECKING:
-    from . import reference
+    from . import arithmetic, reference
 
 __all__ = [
+    "Choice",
+    "ConvPlan",
     "__version__",
+    "adaptive_avg_pool",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool1d_backward",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_avg_pool3d",
+    "adaptive_avg_pool3d_backward",
+    "adaptive_avg_pool_backward",
+    "adaptive_max_pool",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_backward",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_backward",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_backward",
+    "adaptive_max_pool_backward",
+    "arithmetic",
     "avg_pool",
     "avg_pool1d",
     "avg_pool1d_backward",
@@ -54,6 +106,10 @@ __all__ = [
     "avg_pool3d",
     "avg_pool3d_backward",
     "avg_pool_backward",
+    "channel_max_pool",
+    "channel_max_pool_backward",
+    "choose_algorithm",
+    "col2im",
     "conv",
     "conv1d",
     "conv1d_backward",
@@ -70,7 +126,19 @@ __all__ = [
     "conv_backward",
     "conv_grad_input",
     "conv_grad_weight",
+    "conv_transpose",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "conv_transpose3d",
+    "conv_transpose3d_backward",
+    "conv_transpose_backward",
+    "get_include",
     "get_num_threads",
+    "im2col",
+    "local_response_norm",
+    "local_response_norm_backward",
     "max_pool",
     "max_pool1d",
     "max_pool1d_backward",
@@ -81,6 +149,8 @@ __all__ = [
     "max_pool_backward",
     "num_threads",
     "options",
+    "pad",
+    "pad_backward",
     "reference",
     "set_num_threads",
     "show_config",
@@ -88,9 +158,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load the reference when it is first asked for: it is half of the time of an import."""
-    if name == "reference":
+    """Load what calls do not need when it is first asked for: it is most of the time of an import."""
+    if name in ("arithmetic", "reference"):
         from importlib import import_module
 
-        return import_module(".reference", __name__)
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from . import _errors
 SUPPORTED = "float32 or float64, or what converts to them: float16, integers, bool"
 
 
-def _as_array(op: object, name: str, value: Any) -> np.ndarray[Any, Any]:
+def as_array(op: object, name: str, value: Any) -> np.ndarray[Any, Any]:
     try:
         if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
             value = np.from_dlpack(value)
@@ -34,7 +34,7 @@ def _plain(
 ) -> tuple[list[Any], np.dtype[Any]]:
     """The arrays in the dtype they are computed in, and the dtype of the result."""
     given = {
-        name: None if value is None and name in optional else _as_array(op, name, value)
+        name: None if value is None and name in optional else as_array(op, name, value)
         for name, value in arrays.items()
     }
     result = np.result_type(*[array.dtype for array in given.values() if array is not None])
@@ -57,19 +57,85 @@ def call(
     plain, dtype = _plain(op, arrays)
     if dtype.itemsize > 2:
         return function(rank, *plain, *rest, out)
-    result = function(rank, *plain, *rest, None)
-    if isinstance(result, tuple):  # values and indices of max pooling
+    return _delivered(
+        op, function(rank, *plain, *rest, None), lambda result: result.astype(dtype), arrays.values(), out
+    )
+
+
+def call_keeping_type(
+    function: Callable[..., Any],
+    op: object,
+    input: Any,
+    rank: int,
+    rest: tuple[Any, ...],
+    out: Any,
+    moves: bool = False,
+) -> Any:
+    """As `call`, for what only chooses values, or only moves them: integers and booleans keep their type."""
+    array = as_array(op, "input", input)
+    if array.dtype.kind == "f":
+        return call(function, op, {"input": array}, rank, rest, out)
+    plain, back = (_moved if moves else _ranked)(array)
+    return _delivered(op, function(rank, plain, *rest, None), back, (input,), out)
+
+
+def call_pad(
+    function: Callable[..., Any], op: object, input: Any, rank: int, rest: tuple[Any, Any, Any, Any], out: Any
+) -> Any:
+    """`pad` with its value in the dtype of an integer input."""
+    padding, mode, value, layout = rest
+    array = as_array(op, "input", input)
+    if array.dtype.kind == "f":
+        return call(function, op, {"input": array}, rank, rest, out)
+    number = _errors.as_real(op, "value", value) if not isinstance(value, (bool, np.bool_)) else value
+    kept = _as_type(op, value, array.dtype) if number == number else None
+    if kept is None or kept != value:
+        raise ValueError(f"{op}: value is {value!r}; needs a value of the input's dtype {array.dtype}")
+    plain, back = _moved(array)
+    filler = float(_moved(np.array(kept))[0])
+    return _delivered(op, function(rank, plain, padding, mode, filler, layout, None), back, (input,), out)
+
+
+def _as_type(op: object, value: Any, dtype: np.dtype[Any]) -> Any:
+    try:
+        return np.array(int(value)).astype(dtype, casting="unsafe")
+    except OverflowError:
+        return None
+
+
+Back = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+
+
+def _ranked(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Back]:
+    """Integers as floats of the same order: their values where float64 holds them, else their places when sorted."""
+    if array.dtype.itemsize < 8:
+        return array.astype(np.float64), lambda result: result.astype(array.dtype.newbyteorder("="))
+    values, places = np.unique(array, return_inverse=True)
+    plain = places.reshape(array.shape).astype(np.float64)
+    return plain, lambda result: values[result.astype(np.int64)].astype(array.dtype.newbyteorder("="))
+
+
+def _moved(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Back]:
+    """Integers as floats that come back the same when moved: their values, or for 64 bits their bits."""
+    dtype = array.dtype.newbyteorder("=")
+    if dtype.itemsize < 8:
+        return array.astype(np.float64), lambda result: result.astype(dtype)
+    return array.astype(dtype, copy=False).view(np.float64), lambda result: result.view(dtype)
+
+
+def _delivered(op: object, result: Any, convert: Back, inputs: Iterable[Any], out: Any) -> Any:
+    """A result, or values and indices, in the type asked for: as they are, or written to `out`."""
+    if isinstance(result, tuple):
         values, indices = result
         if out is None:
-            return values.astype(dtype), indices
+            return convert(values), indices
         targets = _errors.as_pair(op, out)
-        _write(op, targets[1], indices, (*arrays.values(), targets[0]))
-        return _write(op, targets[0], values.astype(dtype), arrays.values()), targets[1]
-    result = result.astype(dtype)
-    return result if out is None else _write(op, out, result, arrays.values())
+        _write(op, targets[1], indices, (*inputs, targets[0]))
+        return _write(op, targets[0], convert(values), inputs), targets[1]
+    return convert(result) if out is None else _write(op, out, convert(result), inputs)
 
 
-def _write(op: object, out: Any, result: np.ndarray[Any, Any], inputs: Any) -> Any:
+def _write(op: object, out: Any, result: np.ndarray[Any, Any], inputs: Iterable[Any]) -> Any:
     _errors.check_out(op, "out", out, result.shape, result.dtype, [a for a in inputs if isinstance(a, np.ndarray)])
     out[...] = result
     return out
@@ -85,7 +151,7 @@ def call_backward(
 
 def as_indices(op: object, indices: Any) -> np.ndarray[Any, Any]:
     """Indices of max pooling as plain int64."""
-    array = _as_array(op, "indices", indices)
+    array = as_array(op, "indices", indices)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{op}: indices has dtype {array.dtype}; needs integers, as max pooling returns them")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:

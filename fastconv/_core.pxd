@@ -19,6 +19,8 @@ cdef extern from "fastconv.h" nogil:
         FC_BAD_OUTPUT_SIZE
         FC_BAD_INDEX
         FC_EMPTY_WINDOW
+        FC_BAD_OUTPUT_PADDING
+        FC_EMPTY_OUTPUT
         FC_OVERFLOW
         FC_UNSUPPORTED
 
@@ -36,6 +38,19 @@ cdef extern from "fastconv.h" nogil:
         FC_EXACT
         FC_DIRECT
         FC_IM2COL
+        FC_ALGORITHM_IDS
+
+    ctypedef enum fc_conv_pass:
+        FC_FORWARD
+        FC_GRAD_INPUT
+        FC_GRAD_WEIGHT
+
+    ctypedef enum fc_pad_mode:
+        FC_PAD_CONSTANT
+        FC_PAD_EDGE
+        FC_PAD_REFLECT
+        FC_PAD_SYMMETRIC
+        FC_PAD_WRAP
 
     ctypedef struct fc_tensor:
         void *data
@@ -69,6 +84,20 @@ cdef extern from "fastconv.h" nogil:
         fc_algorithm_id algorithm
         fc_activation activation
         double slope
+        const void *packed
+
+    ctypedef struct fc_conv_choice:
+        fc_algorithm_id algorithm
+        double cost[4]
+        double multiply_adds
+        int64_t scratch_bytes
+        int64_t packed_bytes
+
+    ctypedef struct fc_lrn_params:
+        int64_t size
+        double alpha
+        double beta
+        double k
 
     ctypedef struct fc_report:
         int axis
@@ -81,6 +110,8 @@ cdef extern from "fastconv.h" nogil:
                                   int64_t *output, fc_report *report)
     fc_status fc_pool_output_size(const int64_t *input, const fc_pool_params *params, int64_t *output,
                                   fc_report *report)
+    fc_status fc_conv_transpose_output_size(const int64_t *input, const int64_t *kernel, const fc_conv_params *params,
+                                            const int64_t *output_padding, int64_t *output, fc_report *report)
     fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight, const fc_vector *bias,
                               const fc_conv_params *params, const fc_options *options, const fc_tensor *output,
                               fc_report *report)
@@ -92,6 +123,20 @@ cdef extern from "fastconv.h" nogil:
                                   const fc_tensor *grad_weight, fc_report *report)
     fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
                                 const fc_vector *grad_bias)
+    fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass which, const fc_tensor *input, const fc_tensor *weight,
+                             const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
+                             fc_conv_choice *choice, fc_report *report)
+    fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params,
+                           const fc_options *options, void *packed)
+    fc_status fc_conv_transpose_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight,
+                                        const fc_vector *bias, const fc_conv_params *params,
+                                        const fc_options *options, const fc_tensor *output, fc_report *report)
+    fc_status fc_conv_transpose_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
+                                           const fc_conv_params *params, const fc_options *options,
+                                           const fc_tensor *grad_input, fc_report *report)
+    fc_status fc_conv_transpose_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
+                                            const fc_conv_params *params, const fc_options *options,
+                                            const fc_tensor *grad_weight, fc_report *report)
     fc_status fc_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
                                   const fc_options *options, const fc_tensor *output, const fc_tensor *indices,
                                   fc_report *report)
@@ -101,6 +146,29 @@ cdef extern from "fastconv.h" nogil:
                                   const fc_options *options, const fc_tensor *output, fc_report *report)
     fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
                                    const fc_options *options, const fc_tensor *grad_input, fc_report *report)
+    fc_status fc_adaptive_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
+                                           const fc_tensor *output, const fc_tensor *indices, fc_report *report)
+    fc_status fc_adaptive_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
+                                           const fc_tensor *output, fc_report *report)
+    fc_status fc_adaptive_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
+                                            const fc_tensor *grad_input, fc_report *report)
+    fc_status fc_channel_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
+                                          const fc_tensor *output, const fc_tensor *indices, fc_report *report)
+    fc_status fc_channel_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
+                                           const fc_options *options, const fc_tensor *grad_input, fc_report *report)
+    fc_status fc_lrn_forward(fc_dtype dtype, const fc_tensor *input, const fc_lrn_params *params,
+                             const fc_options *options, const fc_tensor *output, fc_report *report)
+    fc_status fc_lrn_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
+                              const fc_lrn_params *params, const fc_options *options, const fc_tensor *grad_input,
+                              fc_report *report)
+    fc_status fc_im2col(fc_dtype dtype, const fc_tensor *input, const int64_t *kernel, const fc_conv_params *params,
+                        const fc_options *options, const fc_tensor *columns, fc_report *report)
+    fc_status fc_col2im(fc_dtype dtype, const fc_tensor *columns, const int64_t *kernel, const fc_conv_params *params,
+                        const fc_options *options, const fc_tensor *output, fc_report *report)
+    fc_status fc_pad(fc_dtype dtype, const fc_tensor *input, const int64_t *before, fc_pad_mode mode,
+                     const void *value, const fc_options *options, const fc_tensor *output, fc_report *report)
+    fc_status fc_pad_backward(fc_dtype dtype, const fc_tensor *grad_output, const int64_t *before, fc_pad_mode mode,
+                              const fc_options *options, const fc_tensor *grad_input, fc_report *report)
     int fc_isa_count()
     const char *fc_isa_name(int isa)
     int fc_isa_usable(int isa)

@@ -6,6 +6,7 @@ told by `_errors`. Functions take their arguments by position, `rank` first: 1, 
 take one unbatched item, 0 for the rank-generic ones, which want a batch.
 """
 
+import math
 from contextvars import ContextVar
 
 import numpy as np
@@ -33,7 +34,12 @@ cdef tuple CHANNELS_LAST = ("", "NWC", "NHWC", "NDHWC")
 
 include "_core_arguments.pxi"
 include "_core_conv.pxi"
+include "_core_transpose.pxi"
 include "_core_pool.pxi"
+include "_core_adaptive.pxi"
+include "_core_channels.pxi"
+include "_core_patches.pxi"
+include "_core_plan.pxi"
 
 
 # ---- the machine ----

@@ -27,7 +27,8 @@ cdef str reason(fc_status status):
     return fc_status_string(status).decode()
 
 
-def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layout, flip, activation, algorithm, out):
+def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layout, flip, activation, algorithm, out,
+         PackedWeights packs=None):
     cdef Op op = Op.__new__(Op)
     cdef fc_tensor x, w, y
     cdef fc_vector b
@@ -68,6 +69,8 @@ def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layou
         y.size[0], y.size[1] = x.size[0], w.size[0]
         result = result_array(op, "out", out, y.size, rank, last, batched, typenum, (input, weight, bias))
         view(op, "out", result, rank, last, &y)
+        held = None if packs is None else packs.take(op, <fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &w, &y, &params,
+                                                     &opts)
         with nogil:
             status = fc_conv_forward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &w, &b, &params, &opts, &y, &report)
     if status != FC_OK:

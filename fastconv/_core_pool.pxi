@@ -39,8 +39,8 @@ def max_pool(int rank, input, kernel_size, stride, padding, dilation, ceil_mode,
     cdef int last, batched, typenum, indexed
     op.base, op.suffix, op.rank = "max_pool", "", rank
     if not is_plain(input):
-        return _coerce.call(
-            max_pool, op, {"input": input}, rank,
+        return _coerce.call_keeping_type(
+            max_pool, op, input, rank,
             (kernel_size, stride, padding, dilation, ceil_mode, return_indices, layout), out,
         )
     typenum = cnp.PyArray_TYPE(input)
@@ -74,7 +74,9 @@ def max_pool(int rank, input, kernel_size, stride, padding, dilation, ceil_mode,
     return (result, indices) if indexed else result
 
 
-def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, out):
+def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, base,
+                      out):
+    """`base`: "max_pool" or "adaptive_max_pool", of which indices are all that the gradient needs."""
     cdef Op op = Op.__new__(Op)
     cdef fc_tensor x, y, i
     cdef fc_pool_params params
@@ -85,13 +87,13 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
     cdef bint fits
     cdef int64_t floors[RANK]
     cdef int64_t ceils[RANK]
-    op.base, op.suffix, op.rank = "max_pool", "_backward", rank
+    op.base, op.suffix, op.rank = base, "_backward", rank
     if type(indices) is not np_ndarray or cnp.PyArray_TYPE(indices) != cnp.NPY_INT64 or not is_behaved(indices):
         indices = _coerce.as_indices(op, indices)
     if not is_plain(grad_output):
         return _coerce.call(
             max_pool_backward, op, {"grad_output": grad_output}, rank,
-            (indices, input_shape, kernel_size, stride, padding, dilation, layout), out,
+            (indices, input_shape, kernel_size, stride, padding, dilation, layout, base), out,
         )
     typenum = cnp.PyArray_TYPE(grad_output)
     rank = rank_of(op, cnp.PyArray_NDIM(grad_output), "grad_output", grad_output.shape)

@@ -71,6 +71,56 @@ def same_total(op: object, size: int, kernel: int, stride: int, dilation: int) -
     return total
 
 
+def transposed_same_total(op: object, kernel: int, stride: int, dilation: int, extra: int) -> int:
+    """Elements of padding that make the output input * stride long; negative where that much must be appended."""
+    total = (kernel - 1) * dilation + 1 + extra - stride
+    if abs(total) >= 2**62:
+        raise ValueError(f"{op}: padding 'same' of a kernel of {kernel} with dilation {dilation} leaves 64 bits")
+    return total
+
+
+def bad_pads(op: object, value: Any, rank: int) -> NoReturn:
+    pairs = ", ".join(["(before, after)"] * rank) + ("," if rank == 1 else "")
+    raise ValueError(f"{op}: padding is {value!r}; needs an int, {rank} ints or pairs ({pairs})")
+
+
+def too_large(op: object, name: str, value: Any) -> NoReturn:
+    raise ValueError(f"{op}: {name} is {value!r}; leaves the range of 64-bit offsets")
+
+
+def as_real(op: object, name: str, value: Any) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{op}: {name} is {value!r}; needs a number")
+    return float(value)
+
+
+def as_native_dtype(op: object, dtype: Any) -> int:
+    """The type number of float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{op}: dtype is {dtype!r}; needs float32 or float64") from None
+    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{op}: dtype is {dtype!r}; needs float32 or float64")
+    return found.num
+
+
+def as_output_size(op: object, value: Any) -> tuple[Any, ...]:
+    """The spatial sizes of an image: 1 to 3 ints, or one for both axes of a square, as torch has it."""
+    if isinstance(value, (str, bytes)) or (isinstance(value, np.ndarray) and value.ndim != 1):
+        raise TypeError(f"{op}: output_size is {value!r}; needs 1 to 3 ints, or one for a square image")
+    if not isinstance(value, Iterable):
+        return (as_int(op, "output_size", value, value),) * 2
+    sizes = tuple(value)
+    if not 1 <= len(sizes) <= 3:
+        raise ValueError(f"{op}: output_size is {value!r}; needs 1 to 3 ints, or one for a square image")
+    return sizes
+
+
+def wrong_size_count(op: object, name: str, value: Any) -> NoReturn:
+    raise ValueError(f"{op}: {name} is {value!r}; needs 1 to 3 ints, one a spatial axis")
+
+
 def bad_choice(op: object, name: str, value: Any, allowed: tuple[Any, ...]) -> NoReturn:
     error = ValueError if value is None or isinstance(value, str) else TypeError
     raise error(f"{op}: {name} is {value!r}; needs one of {', '.join(map(repr, allowed))}")
@@ -134,6 +184,26 @@ def bad_index(op: object, index: int, plane: int, input_shape: Any) -> NoReturn:
         f"{op}: indices holds {index}; needs 0 to {plane - 1}, flat positions in a plane of input_shape "
         f"{tuple(input_shape)}"
     )
+
+
+def bad_channel_run(op: object, size: Any, channels: int, shape: Any) -> NoReturn:
+    raise ValueError(
+        f"{op}: size is {size!r}; needs an int >= 1 that divides the {channels} channels of input, shape {tuple(shape)}"
+    )
+
+
+def bad_channel_index(op: object, index: int, channels: int, input_shape: Any) -> NoReturn:
+    raise ValueError(
+        f"{op}: indices holds {index}; needs 0 to {channels - 1}, channels of input_shape {tuple(input_shape)}"
+    )
+
+
+def bad_columns(op: object, name: str, shape: Any) -> NoReturn:
+    raise ValueError(f"{op}: {name} has shape {tuple(shape)}; needs 3 axes, (N, C * prod(kernel_size), positions)")
+
+
+def bad_column_sizes(op: object, shape: Any, taps: int, positions: int, **facts: Any) -> NoReturn:
+    raise ValueError(f"{op}: input has shape {tuple(shape)}; needs (N, C * {taps}, {positions}), as {_listed(facts)}")
 
 
 def check_out(op: object, name: str, out: Any, shape: tuple[int, ...], dtype: Any, inputs: Iterable[Any]) -> None:

@@ -86,7 +86,7 @@ def max_pool_backward(
     array([[[ 0.,  0.,  1.,  0., 10.]]])
     """
     return _core.max_pool_backward(
-        0, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, out
+        0, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, "max_pool", out
     )
 
 
@@ -127,7 +127,7 @@ def max_pool1d_backward(
         As in `max_pool_backward`, which also has the formula.
     """
     return _core.max_pool_backward(
-        1, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, out
+        1, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, "max_pool", out
     )
 
 
@@ -168,7 +168,7 @@ def max_pool2d_backward(
         As in `max_pool_backward`, which also has the formula.
     """
     return _core.max_pool_backward(
-        2, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, out
+        2, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, "max_pool", out
     )
 
 
@@ -209,7 +209,7 @@ def max_pool3d_backward(
         As in `max_pool_backward`, which also has the formula.
     """
     return _core.max_pool_backward(
-        3, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, out
+        3, grad_output, indices, input_shape, kernel_size, stride, padding, dilation, layout, "max_pool", out
     )
 
 

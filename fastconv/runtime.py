@@ -13,7 +13,16 @@ import numpy as np
 from . import _core
 from ._version import __version__
 
-__all__ = ["config", "get_num_threads", "instruction_sets", "num_threads", "options", "set_num_threads", "show_config"]
+__all__ = [
+    "config",
+    "get_include",
+    "get_num_threads",
+    "instruction_sets",
+    "num_threads",
+    "options",
+    "set_num_threads",
+    "show_config",
+]
 
 _MOST_THREADS = 4096
 _DEFAULTS = (0, -1, "auto")  # what `_core.options` stands for when it holds None
@@ -166,6 +175,17 @@ def show_config() -> None:
     width = max(map(len, found))
     for name, value in found.items():
         print(f"{name:<{width}}  {value}")
+
+
+def get_include() -> str:
+    """Return the folder of ``fastconv.h``, the C interface; the library itself lies beside it, in ``../lib``.
+
+    Returns
+    -------
+    str
+        To be given to a C compiler with ``-I``. Cython finds ``fastconv._core`` by ``cimport``.
+    """
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
 
 
 def _start() -> None:

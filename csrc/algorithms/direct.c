@@ -286,7 +286,7 @@ static double grad_weight_cost(const fc_problem *p) {
     return (double)p->groups * pixels * (1.1 * vectors * terms + (double)p->out_channels * (1.0 + terms / 512));
 }
 
-const fc_algorithm fc_direct = {
+const fc_algorithm fc_direct_algorithm = {
     .name = "direct",
     .forward_cost = forward_cost,
     .packed_bytes = packed_bytes,

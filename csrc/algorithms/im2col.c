@@ -385,7 +385,7 @@ static double grad_weight_cost(const fc_problem *p) {
     return (double)p->groups * pixels * (vectors * (double)p->out_channels + 2.5 * lanes);
 }
 
-const fc_algorithm fc_im2col = {
+const fc_algorithm fc_im2col_algorithm = {
     .name = "im2col",
     .forward_cost = forward_cost,
     .packed_bytes = packed_bytes,

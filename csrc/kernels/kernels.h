@@ -43,8 +43,13 @@ typedef void (*fc_combine_row_fn)(char *dst, const char *src, ptrdiff_t count);
 typedef void (*fc_divide_row_fn)(char *dst, const char *src, const char *divisors, double factor, ptrdiff_t count);
 typedef void (*fc_fill_row_fn)(char *dst, double value, ptrdiff_t count);
 
-typedef struct fc_windows { /* `count` windows of `kernel` taps along a contiguous line */
+typedef struct fc_span {
+    ptrdiff_t first, count;
+} fc_span;
+typedef struct
+    fc_windows { /* `count` windows of `kernel` taps along a contiguous line, or if not NULL those of `spans` */
     ptrdiff_t count, kernel, stride, dilation;
+    const fc_span *spans;
 } fc_windows;
 /* max, add: dst = windows reduced from the line src; spread: windows added into the line dst from src. */
 typedef void (*fc_windows_fn)(char *dst, const char *src, const fc_windows *windows);
@@ -59,9 +64,27 @@ typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, ro
 } fc_max_indexed_row;
 typedef void (*fc_max_indexed_row_fn)(char *dst, ptrdiff_t dst_stride, int64_t *indices, ptrdiff_t indices_stride,
                                       const fc_max_indexed_row *row);
-/* plane[indices[i]] += src[i] where the index lies in the plane of `size` elements; strides in bytes */
-typedef void (*fc_scatter_add_fn)(char *plane, const char *src, ptrdiff_t src_stride, const int64_t *indices,
-                                  ptrdiff_t indices_stride, ptrdiff_t count, int64_t size);
+/* dst[i * step + indices[i] * index_step] += src[i] where 0 <= indices[i] < size; all steps and strides in bytes */
+typedef void (*fc_scatter_add_fn)(char *dst, ptrdiff_t step, ptrdiff_t index_step, const char *src,
+                                  ptrdiff_t src_stride, const int64_t *indices, ptrdiff_t indices_stride,
+                                  ptrdiff_t count, int64_t size);
+/* dst[i] = src[indices[i]], or *value where indices[i] < 0 */
+typedef void (*fc_gather_row_fn)(char *dst, ptrdiff_t dst_stride, const char *src, ptrdiff_t src_stride,
+                                 const int64_t *indices, ptrdiff_t count, const char *value);
+/* dst[i] += src[i] */
+typedef void (*fc_add_line_fn)(char *dst, ptrdiff_t dst_stride, const char *src, ptrdiff_t src_stride, ptrdiff_t count);
+/* Where src[i] wins over best[i], as in max pooling, both it and `index` are taken. */
+typedef void (*fc_max_row_indexed_fn)(char *best, int64_t *indices, const char *src, int64_t index, ptrdiff_t count);
+
+typedef struct fc_lrn_block { /* channels are rows, pixels contiguous */
+    ptrdiff_t channels, pixels;
+    const fc_lrn_params *params;
+} fc_lrn_block;
+/* `work`: one row of pixels forward, two blocks and a row backward. Row strides in bytes. */
+typedef void (*fc_lrn_forward_fn)(char *y, ptrdiff_t ldy, const char *x, ptrdiff_t ldx, char *work,
+                                  const fc_lrn_block *block);
+typedef void (*fc_lrn_backward_fn)(char *dx, ptrdiff_t lddx, const char *g, ptrdiff_t ldg, const char *x, ptrdiff_t ldx,
+                                   char *work, const fc_lrn_block *block);
 
 /* Returns the multiply-adds (of one lane each) done. */
 typedef int64_t (*fc_fma_rounds_fn)(int64_t rounds);

@@ -4,33 +4,45 @@
  */
 #include "ops/choose.h"
 
-static const fc_algorithm *const ALGORITHMS[] = {&fc_direct, &fc_im2col};
-enum { ALGORITHM_COUNT = sizeof ALGORITHMS / sizeof ALGORITHMS[0] };
+static const fc_algorithm *const ALGORITHMS[FC_ALGORITHM_IDS] = {[FC_DIRECT] = &fc_direct_algorithm,
+                                                                 [FC_IM2COL] = &fc_im2col_algorithm};
 
-static const fc_algorithm *choose(const fc_problem *problem, fc_algorithm_id id, int forward) {
-    if (id == FC_DIRECT)
-        return &fc_direct;
-    if (id == FC_IM2COL)
-        return &fc_im2col;
-    if (id != FC_AUTO && id != FC_EXACT)
+static double cost_of(const fc_algorithm *algorithm, const fc_problem *problem, int grad_weight) {
+    return grad_weight ? algorithm->grad_weight_cost(problem) : algorithm->forward_cost(problem);
+}
+
+static const fc_algorithm *choose(const fc_problem *problem, fc_algorithm_id id, int grad_weight) {
+    if ((unsigned)id >= FC_ALGORITHM_IDS)
         return NULL;
+    if (id != FC_AUTO && id != FC_EXACT)
+        return ALGORITHMS[id];
     const fc_algorithm *best = NULL;
     double least = 0;
-    for (int i = 0; i < ALGORITHM_COUNT; ++i) {
-        const fc_algorithm *candidate = ALGORITHMS[i];
-        const double cost = forward ? candidate->forward_cost(problem) : candidate->grad_weight_cost(problem);
+    for (int i = FC_EXACT + 1; i < FC_ALGORITHM_IDS; ++i) {
+        const double cost = cost_of(ALGORITHMS[i], problem, grad_weight);
         if (!best || cost < least) {
-            best = candidate;
+            best = ALGORITHMS[i];
             least = cost;
         }
     }
     return best;
 }
 
-const fc_algorithm *fc_choose_forward(const fc_problem *problem, fc_algorithm_id id) { return choose(problem, id, 1); }
+fc_algorithm_id fc_algorithm_id_of(const fc_algorithm *algorithm) {
+    int id = FC_EXACT + 1;
+    while (ALGORITHMS[id] != algorithm)
+        ++id;
+    return (fc_algorithm_id)id;
+}
+
+double fc_algorithm_cost(const fc_problem *problem, fc_algorithm_id id, int grad_weight) {
+    return cost_of(ALGORITHMS[id], problem, grad_weight);
+}
+
+const fc_algorithm *fc_choose_forward(const fc_problem *problem, fc_algorithm_id id) { return choose(problem, id, 0); }
 
 const fc_algorithm *fc_choose_grad_weight(const fc_problem *problem, fc_algorithm_id id) {
-    return choose(problem, id, 0);
+    return choose(problem, id, 1);
 }
 
 int fc_worthwhile_threads(const fc_problem *problem, int threads) {

@@ -5,8 +5,8 @@
  * the input position) of stride 1, each with every s-th tap: nothing is multiplied by the zeros of a stretched
  * grad_output.
  */
-#include "algorithms/algorithm.h"
 #include "ops/choose.h"
+#include "ops/elementwise.h"
 #include "ops/geometry.h"
 
 static fc_image image_of(const fc_tensor *tensor, int64_t groups, ptrdiff_t item) {
@@ -77,16 +77,36 @@ typedef struct forward_plan {
 
 static forward_plan plan_forward(const fc_problem *p, const fc_options *options, int threads) {
     forward_plan plan = {.algorithm = fc_choose_forward(p, options->algorithm)};
-    plan.packed = (plan.algorithm->packed_bytes(p) + 63) / 64 * 64;
+    plan.packed = options->packed ? 0 : (plan.algorithm->packed_bytes(p) + 63) / 64 * 64;
     if (__builtin_add_overflow(plan.packed, plan.algorithm->forward_scratch_bytes(p, threads), &plan.bytes))
         plan.bytes = SIZE_MAX;
     return plan;
 }
 
-static void run_forward(const fc_problem *p, const forward_plan *plan, char *block, int threads) {
+static void run_forward(const fc_problem *p, const forward_plan *plan, const void *packed, char *block, int threads) {
     if (plan->packed)
         plan->algorithm->pack_weights(p, block, threads);
-    plan->algorithm->forward(p, block, block + plan->packed, threads);
+    plan->algorithm->forward(p, packed ? packed : block, block + plan->packed, threads);
+}
+
+static fc_finish finish_of(const fc_vector *bias, const fc_options *options, ptrdiff_t item) {
+    fc_finish finish = {.activation = options->activation, .slope = options->slope};
+    if (bias && bias->data) {
+        finish.bias = bias->data;
+        finish.bias_stride = bias->stride * item;
+    }
+    return finish;
+}
+
+static fc_status run_planned(const fc_problem *p, const fc_options *options) {
+    const int threads = fc_worthwhile_threads(p, fc_threads_for(options));
+    const forward_plan plan = plan_forward(p, options, threads);
+    char *block = fc_scratch_take(plan.bytes);
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    run_forward(p, &plan, options->packed, block, threads);
+    fc_scratch_give(block);
+    return FC_OK;
 }
 
 fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight, const fc_vector *bias,
@@ -101,21 +121,24 @@ fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tenso
     if (status != FC_OK || input->size[0] == 0)
         return status;
     fc_problem p = problem_of(kernels, input, weight, output, params);
-    if (bias && bias->data)
-        p.finish = (fc_finish){.bias = bias->data, .bias_stride = bias->stride * kernels->itemsize};
-    p.finish.activation = options->activation;
-    p.finish.slope = options->slope;
-    const int threads = fc_worthwhile_threads(&p, fc_threads_for(options));
-    const forward_plan plan = plan_forward(&p, options, threads);
-    char *block = fc_scratch_take(plan.bytes);
-    if (!block)
-        return FC_OUT_OF_MEMORY;
-    run_forward(&p, &plan, block, threads);
-    fc_scratch_give(block);
-    return FC_OK;
+    p.finish = finish_of(bias, options, kernels->itemsize);
+    return run_planned(&p, options);
 }
 
-/* ---- grad_input ---- */
+fc_status fc_conv_transpose_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
+                                       const fc_conv_params *params, const fc_options *options,
+                                       const fc_tensor *grad_input, fc_report *report) {
+    const fc_kernels *kernels;
+    fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK)
+        status = fc_check_conv_transpose(grad_output, weight, grad_input, params, report);
+    if (status != FC_OK || grad_output->size[0] == 0)
+        return status;
+    const fc_problem p = problem_of(kernels, grad_output, weight, grad_input, params);
+    return run_planned(&p, options);
+}
+
+/* ---- grad_input, and transposed convolution, which is the same with a bias ---- */
 
 /* Input positions residue, residue + stride, ... of one axis, as a stride-1 correlation of grad_output: the taps that
  * reach them are first, first + step, ... (0 to `taps` of them), in reverse. */
@@ -179,16 +202,54 @@ static int next_phase(const fc_problem *whole, int64_t residue[FC_SPATIAL]) {
     return 0;
 }
 
-/* Zeroes one plane of the output of a problem. */
+/* Fills one plane of the output of a problem with its bias, or 0. */
 static void clear_plane(void *context, int64_t task, int thread) {
     (void)thread;
     const fc_problem *p = context;
     const double zero = 0;
-    const int64_t channels = p->groups * p->out_channels;
-    char *plane = p->y.data + task / channels * p->y.batch + task % channels * p->y.channel;
+    const int64_t channels = p->groups * p->out_channels, channel = task % channels;
+    char *plane = p->y.data + task / channels * p->y.batch + channel * p->y.channel;
+    const char *value = p->finish.bias ? p->finish.bias + channel * p->finish.bias_stride : (const char *)&zero;
     for (int64_t d = 0; d < p->out_size[0]; ++d)
         p->kernels->copy_matrix((fc_matrix){plane + d * p->y.axis[0], p->y.axis[1], p->y.axis[2]},
-                                (fc_matrix){(char *)&zero, 0, 0}, p->out_size[1], p->out_size[2]);
+                                (fc_matrix){(char *)value, 0, 0}, p->out_size[1], p->out_size[2]);
+}
+
+/* All phases of the transpose of `whole`, whose finish is that of the result. */
+static fc_status run_transposed(const fc_problem *whole, const fc_options *options) {
+    const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
+    size_t bytes = 1;
+    int unreached = 0; /* whether some positions meet no tap */
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    do {
+        const fc_problem p = phase_problem(whole, residue);
+        if (fc_taps(&p) == 0) {
+            unreached = 1;
+            continue;
+        }
+        const forward_plan plan = plan_forward(&p, options, threads);
+        bytes = plan.bytes > bytes ? plan.bytes : bytes;
+    } while (next_phase(whole, residue));
+    char *block = fc_scratch_take(bytes);
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    if (unreached) {
+        fc_problem all = *whole;
+        all.out_channels = whole->in_channels;
+        all.y = whole->x;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis)
+            all.out_size[axis] = whole->in_size[axis];
+        fc_parallel(all.batch * all.groups * all.out_channels, threads, clear_plane, &all);
+    }
+    do {
+        const fc_problem p = phase_problem(whole, residue);
+        if (fc_taps(&p) == 0)
+            continue;
+        const forward_plan plan = plan_forward(&p, options, threads);
+        run_forward(&p, &plan, NULL, block, threads);
+    } while (next_phase(whole, residue));
+    fc_scratch_give(block);
+    return FC_OK;
 }
 
 fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
@@ -201,42 +262,39 @@ fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const
     if (status != FC_OK || grad_input->size[0] == 0)
         return status;
     const fc_problem whole = problem_of(kernels, grad_input, weight, grad_output, params);
-    const int threads = fc_worthwhile_threads(&whole, fc_threads_for(options));
-    size_t bytes = 1;
-    int unreached = 0; /* whether some input positions meet no tap */
-    int64_t residue[FC_SPATIAL] = {0, 0, 0};
-    do {
-        const fc_problem p = phase_problem(&whole, residue);
-        if (fc_taps(&p) == 0) {
-            unreached = 1;
-            continue;
-        }
-        const forward_plan plan = plan_forward(&p, options, threads);
-        bytes = plan.bytes > bytes ? plan.bytes : bytes;
-    } while (next_phase(&whole, residue));
-    char *block = fc_scratch_take(bytes);
-    if (!block)
-        return FC_OUT_OF_MEMORY;
-    if (unreached) {
-        fc_problem all = whole;
-        all.out_channels = whole.in_channels;
-        all.y = whole.x;
-        for (int axis = 0; axis < FC_SPATIAL; ++axis)
-            all.out_size[axis] = whole.in_size[axis];
-        fc_parallel(all.batch * all.groups * all.out_channels, threads, clear_plane, &all);
-    }
-    do {
-        const fc_problem p = phase_problem(&whole, residue);
-        if (fc_taps(&p) == 0)
-            continue;
-        const forward_plan plan = plan_forward(&p, options, threads);
-        run_forward(&p, &plan, block, threads);
-    } while (next_phase(&whole, residue));
-    fc_scratch_give(block);
-    return FC_OK;
+    return run_transposed(&whole, options);
+}
+
+fc_status fc_conv_transpose_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight,
+                                    const fc_vector *bias, const fc_conv_params *params, const fc_options *options,
+                                    const fc_tensor *output, fc_report *report) {
+    const fc_kernels *kernels;
+    fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK && options->activation != FC_IDENTITY)
+        status = FC_UNSUPPORTED; /* unreached positions are filled, not finished */
+    if (status == FC_OK)
+        status = fc_check_conv_transpose(output, weight, input, params, report);
+    if (status == FC_OK && bias && bias->data && bias->size != output->size[1])
+        status = FC_BAD_CHANNELS;
+    if (status != FC_OK || output->size[0] == 0)
+        return status;
+    fc_problem whole = problem_of(kernels, output, weight, input, params);
+    whole.finish = finish_of(bias, options, kernels->itemsize);
+    return run_transposed(&whole, options);
 }
 
 /* ---- grad_weight and grad_bias ---- */
+
+static fc_status run_grad_weight(const fc_problem *p, const fc_options *options) {
+    const int threads = fc_worthwhile_threads(p, fc_threads_for(options));
+    const fc_algorithm *algorithm = fc_choose_grad_weight(p, options->algorithm);
+    void *block = fc_scratch_take(algorithm->grad_weight_scratch_bytes(p, threads));
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    algorithm->grad_weight(p, block, threads);
+    fc_scratch_give(block);
+    return FC_OK;
+}
 
 fc_status fc_conv_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
                               const fc_conv_params *params, const fc_options *options, const fc_tensor *grad_weight,
@@ -248,14 +306,20 @@ fc_status fc_conv_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, cons
     if (status != FC_OK)
         return status;
     const fc_problem p = problem_of(kernels, input, grad_weight, grad_output, params);
-    const int threads = fc_worthwhile_threads(&p, fc_threads_for(options));
-    const fc_algorithm *algorithm = fc_choose_grad_weight(&p, options->algorithm);
-    void *block = fc_scratch_take(algorithm->grad_weight_scratch_bytes(&p, threads));
-    if (!block)
-        return FC_OUT_OF_MEMORY;
-    algorithm->grad_weight(&p, block, threads);
-    fc_scratch_give(block);
-    return FC_OK;
+    return run_grad_weight(&p, options);
+}
+
+fc_status fc_conv_transpose_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
+                                        const fc_conv_params *params, const fc_options *options,
+                                        const fc_tensor *grad_weight, fc_report *report) {
+    const fc_kernels *kernels;
+    fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK)
+        status = fc_check_conv_transpose(grad_output, grad_weight, input, params, report);
+    if (status != FC_OK)
+        return status;
+    const fc_problem p = problem_of(kernels, grad_output, grad_weight, input, params);
+    return run_grad_weight(&p, options);
 }
 
 typedef struct bias_run {
@@ -293,8 +357,86 @@ fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const 
     if (grad_bias->size != grad_output->size[1])
         return FC_BAD_CHANNELS;
     bias_run run = {kernels, grad_output, grad_bias};
-    const double elements = (double)grad_output->size[0] * (double)grad_output->size[1] * (double)grad_output->size[2] *
-                            (double)grad_output->size[3] * (double)grad_output->size[4];
-    fc_parallel(grad_output->size[1], elements < 1e5 ? 1 : fc_threads_for(options), grad_bias_task, &run);
+    fc_parallel(grad_output->size[1], fc_elementwise_threads(grad_output, options), grad_bias_task, &run);
+    return FC_OK;
+}
+
+/* ---- what would run ---- */
+
+/* Taps that meet the input, over all output positions. */
+static double valid_multiply_adds(const fc_problem *p) {
+    double all = (double)p->batch * (double)p->groups * (double)p->in_channels * (double)p->out_channels;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        double reached = 0;
+        for (int64_t tap = 0; tap < p->kernel[axis]; ++tap) {
+            const fc_range positions = fc_valid_positions(p, axis, tap);
+            reached += (double)fc_max(positions.end - positions.begin, 0);
+        }
+        all *= reached;
+    }
+    return all;
+}
+
+static void add_choice(const fc_problem *p, const fc_options *options, int grad_weight, int threads,
+                       fc_conv_choice *choice, double *heaviest) {
+    const fc_algorithm *algorithm =
+        grad_weight ? fc_choose_grad_weight(p, options->algorithm) : fc_choose_forward(p, options->algorithm);
+    for (int id = FC_EXACT + 1; id < FC_ALGORITHM_IDS; ++id)
+        choice->cost[id] += fc_algorithm_cost(p, (fc_algorithm_id)id, grad_weight);
+    const double multiply_adds = valid_multiply_adds(p);
+    choice->multiply_adds += multiply_adds;
+    const size_t packed = grad_weight ? 0 : algorithm->packed_bytes(p);
+    const size_t scratch =
+        grad_weight ? algorithm->grad_weight_scratch_bytes(p, threads) : plan_forward(p, options, threads).bytes;
+    const int64_t bytes = scratch > INT64_MAX ? INT64_MAX : (int64_t)scratch;
+    choice->scratch_bytes = fc_max(choice->scratch_bytes, bytes);
+    if (multiply_adds >= *heaviest) { /* of phases, the one with the most work gives the name */
+        *heaviest = multiply_adds;
+        choice->algorithm = fc_algorithm_id_of(algorithm);
+        choice->packed_bytes = packed > INT64_MAX ? INT64_MAX : (int64_t)packed;
+    }
+}
+
+fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *input, const fc_tensor *weight,
+                         const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
+                         fc_conv_choice *choice, fc_report *report) {
+    const fc_kernels *kernels;
+    fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK)
+        status = fc_check_conv(input, weight, output, params, report);
+    if (status != FC_OK)
+        return status;
+    const fc_problem whole = problem_of(kernels, input, weight, output, params);
+    const int threads = fc_worthwhile_threads(&whole, fc_threads_for(options));
+    double heaviest = -1;
+    *choice = (fc_conv_choice){.algorithm = FC_AUTO};
+    if (pass != FC_GRAD_INPUT) {
+        add_choice(&whole, options, pass == FC_GRAD_WEIGHT, threads, choice, &heaviest);
+        return FC_OK;
+    }
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    do {
+        const fc_problem p = phase_problem(&whole, residue);
+        if (fc_taps(&p) > 0)
+            add_choice(&p, options, 0, threads, choice, &heaviest);
+    } while (next_phase(&whole, residue));
+    return FC_OK;
+}
+
+fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params, const fc_options *options,
+                       void *packed) {
+    const fc_kernels *kernels;
+    const fc_status status = check(dtype, options, &kernels);
+    if (status != FC_OK)
+        return status;
+    if (params->groups < 1 || weight->size[0] % params->groups != 0)
+        return FC_BAD_GROUPS;
+    /* Any input will do: an image of one element. */
+    const fc_tensor image = {.size = {1, weight->size[1] * params->groups, 1, 1, 1}};
+    const fc_tensor result = {.size = {1, weight->size[0], 1, 1, 1}};
+    const fc_problem p = problem_of(kernels, &image, weight, &result, params);
+    const fc_algorithm *algorithm = fc_choose_forward(&p, options->algorithm);
+    if (algorithm->packed_bytes(&p) > 0)
+        algorithm->pack_weights(&p, packed, fc_worthwhile_threads(&p, fc_threads_for(options)));
     return FC_OK;
 }

@@ -16,7 +16,7 @@ static fc_status tell(fc_report *report, fc_status status, int axis, int64_t val
     return status;
 }
 
-void fc_options_init(fc_options *options) { *options = (fc_options){0, -1, FC_AUTO, FC_IDENTITY, 0.0}; }
+void fc_options_init(fc_options *options) { *options = (fc_options){0, -1, FC_AUTO, FC_IDENTITY, 0.0, NULL}; }
 
 int fc_abi_version(void) { return FC_ABI_VERSION; }
 
@@ -37,6 +37,8 @@ const char *fc_status_string(fc_status status) {
         [FC_BAD_OUTPUT_SIZE] = "output sizes do not follow from the geometry",
         [FC_BAD_INDEX] = "an index outside of its plane",
         [FC_EMPTY_WINDOW] = "a pooling window without any input element",
+        [FC_BAD_OUTPUT_PADDING] = "output padding must not be negative, and smaller than stride or dilation",
+        [FC_EMPTY_OUTPUT] = "the padding takes away all of the output",
         [FC_OVERFLOW] = "a size leaves the range of 64-bit offsets",
         [FC_UNSUPPORTED] = "not supported by the algorithm or instruction set asked for",
     };
@@ -52,26 +54,71 @@ static fc_status extents(int64_t in, int64_t kernel, int64_t dilation, const int
     return *padded < MOST_ELEMENTS && *window < MOST_ELEMENTS ? FC_OK : FC_OVERFLOW;
 }
 
+static fc_status check_window(const fc_conv_params *params, const int64_t kernel[FC_SPATIAL],
+                              const int64_t input[FC_SPATIAL], int axis, fc_report *report) {
+    const int64_t *padding = params->padding[axis];
+    if (params->stride[axis] < 1)
+        return tell(report, FC_BAD_STRIDE, axis, params->stride[axis]);
+    if (params->dilation[axis] < 1)
+        return tell(report, FC_BAD_DILATION, axis, params->dilation[axis]);
+    if (padding[0] < 0 || padding[1] < 0)
+        return tell(report, FC_BAD_PADDING, axis, fc_min(padding[0], padding[1]));
+    if (kernel[axis] < 1)
+        return tell(report, FC_BAD_KERNEL, axis, kernel[axis]);
+    if (input[axis] < 1)
+        return tell(report, FC_EMPTY_INPUT, axis, input[axis]);
+    return FC_OK;
+}
+
 fc_status fc_conv_output_size(const int64_t input[FC_SPATIAL], const int64_t kernel[FC_SPATIAL],
                               const fc_conv_params *params, int64_t output[FC_SPATIAL], fc_report *report) {
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         const int64_t *padding = params->padding[axis];
-        if (params->stride[axis] < 1)
-            return tell(report, FC_BAD_STRIDE, axis, params->stride[axis]);
-        if (params->dilation[axis] < 1)
-            return tell(report, FC_BAD_DILATION, axis, params->dilation[axis]);
-        if (padding[0] < 0 || padding[1] < 0)
-            return tell(report, FC_BAD_PADDING, axis, fc_min(padding[0], padding[1]));
-        if (kernel[axis] < 1)
-            return tell(report, FC_BAD_KERNEL, axis, kernel[axis]);
-        if (input[axis] < 1)
-            return tell(report, FC_EMPTY_INPUT, axis, input[axis]);
+        const fc_status status = check_window(params, kernel, input, axis, report);
+        if (status != FC_OK)
+            return status;
         int64_t padded, window;
         if (extents(input[axis], kernel[axis], params->dilation[axis], padding, &padded, &window) != FC_OK)
             return tell(report, FC_OVERFLOW, axis, input[axis]);
         if (window > padded)
             return tell(report, FC_KERNEL_TOO_LARGE, axis, window);
         output[axis] = (padded - window) / params->stride[axis] + 1;
+    }
+    return FC_OK;
+}
+
+/* Without asking for an output: a smallest one may still want output padding. */
+static fc_status transposed_size(const int64_t input[FC_SPATIAL], const int64_t kernel[FC_SPATIAL],
+                                 const fc_conv_params *params, const int64_t output_padding[FC_SPATIAL],
+                                 int64_t output[FC_SPATIAL], fc_report *report) {
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const int64_t *padding = params->padding[axis];
+        const fc_status status = check_window(params, kernel, input, axis, report);
+        if (status != FC_OK)
+            return status;
+        if (output_padding[axis] < 0)
+            return tell(report, FC_BAD_OUTPUT_PADDING, axis, output_padding[axis]);
+        int64_t padded, window, spread;
+        if (extents(input[axis], kernel[axis], params->dilation[axis], padding, &padded, &window) != FC_OK ||
+            __builtin_mul_overflow(input[axis] - 1, params->stride[axis], &spread) || spread >= MOST_ELEMENTS ||
+            output_padding[axis] >= MOST_ELEMENTS)
+            return tell(report, FC_OVERFLOW, axis, input[axis]);
+        output[axis] = spread - padding[0] - padding[1] + window + output_padding[axis];
+    }
+    return FC_OK;
+}
+
+fc_status fc_conv_transpose_output_size(const int64_t input[FC_SPATIAL], const int64_t kernel[FC_SPATIAL],
+                                        const fc_conv_params *params, const int64_t output_padding[FC_SPATIAL],
+                                        int64_t output[FC_SPATIAL], fc_report *report) {
+    const fc_status status = transposed_size(input, kernel, params, output_padding, output, report);
+    if (status != FC_OK)
+        return status;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        if (output_padding[axis] >= fc_max(params->stride[axis], params->dilation[axis]))
+            return tell(report, FC_BAD_OUTPUT_PADDING, axis, output_padding[axis]);
+        if (output[axis] < 1)
+            return tell(report, FC_EMPTY_OUTPUT, axis, output[axis]);
     }
     return FC_OK;
 }
@@ -122,13 +169,15 @@ static fc_status same_size(const fc_tensor *tensor, const int64_t size[FC_SPATIA
 
 static const int64_t BATCH_MAY_BE_EMPTY[FC_AXES] = {0, 1, 1, 1, 1}, NOTHING_EMPTY[FC_AXES] = {1, 1, 1, 1, 1};
 
-fc_status fc_check_conv(const fc_tensor *input, const fc_tensor *weight, const fc_tensor *output,
-                        const fc_conv_params *params, fc_report *report) {
-    int64_t size[FC_SPATIAL];
+/* What convolution and its transpose ask of everything but spatial sizes. */
+static fc_status check_channels(const fc_tensor *input, const fc_tensor *weight, const fc_tensor *output,
+                                const fc_conv_params *params, fc_report *report) {
     fc_status status;
     if ((status = fc_check_tensor(weight, NOTHING_EMPTY)) != FC_OK)
         return tell(report, status == FC_BAD_BATCH ? FC_BAD_CHANNELS : status, -1, 0);
     if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK)
+        return tell(report, status, -1, 0);
+    if ((status = fc_check_tensor(output, BATCH_MAY_BE_EMPTY)) != FC_OK)
         return tell(report, status, -1, 0);
     if (params->groups < 1 || weight->size[0] % params->groups != 0 || input->size[1] % params->groups != 0)
         return tell(report, FC_BAD_GROUPS, -1, params->groups);
@@ -136,11 +185,33 @@ fc_status fc_check_conv(const fc_tensor *input, const fc_tensor *weight, const f
         return tell(report, FC_BAD_CHANNELS, -1, weight->size[1]);
     if (input->size[0] != output->size[0])
         return tell(report, FC_BAD_BATCH, -1, output->size[0]);
-    if ((status = fc_conv_output_size(input->size + 2, weight->size + 2, params, size, report)) != FC_OK)
+    return FC_OK;
+}
+
+fc_status fc_check_conv(const fc_tensor *input, const fc_tensor *weight, const fc_tensor *output,
+                        const fc_conv_params *params, fc_report *report) {
+    int64_t size[FC_SPATIAL];
+    fc_status status = check_channels(input, weight, output, params, report);
+    if (status == FC_OK)
+        status = fc_conv_output_size(input->size + 2, weight->size + 2, params, size, report);
+    return status == FC_OK ? same_size(output, size, report) : status;
+}
+
+fc_status fc_check_conv_transpose(const fc_tensor *input, const fc_tensor *weight, const fc_tensor *output,
+                                  const fc_conv_params *params, fc_report *report) {
+    int64_t size[FC_SPATIAL], extra[FC_SPATIAL];
+    static const int64_t NONE[FC_SPATIAL] = {0, 0, 0};
+    fc_status status = check_channels(input, weight, output, params, report);
+    if (status == FC_OK)
+        status = transposed_size(output->size + 2, weight->size + 2, params, NONE, size, report);
+    if (status != FC_OK)
         return status;
-    if ((status = fc_check_tensor(output, BATCH_MAY_BE_EMPTY)) != FC_OK)
-        return tell(report, status, -1, 0);
-    return same_size(output, size, report);
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        extra[axis] = input->size[2 + axis] - size[axis]; /* what is not explained otherwise is output padding */
+        if (extra[axis] < 0)
+            return tell(report, FC_BAD_OUTPUT_SIZE, axis, size[axis]);
+    }
+    return fc_conv_transpose_output_size(output->size + 2, weight->size + 2, params, extra, size, report);
 }
 
 fc_status fc_check_pool(const fc_tensor *input, const fc_tensor *output, const fc_pool_params *params,
@@ -156,4 +227,30 @@ fc_status fc_check_pool(const fc_tensor *input, const fc_tensor *output, const f
     if ((status = fc_pool_output_size(input->size + 2, params, size, report)) != FC_OK)
         return status;
     return same_size(output, size, report);
+}
+
+fc_status fc_check_adaptive_pool(const fc_tensor *input, const fc_tensor *output, fc_report *report) {
+    fc_status status;
+    if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK ||
+        (status = fc_check_tensor(output, BATCH_MAY_BE_EMPTY)) != FC_OK)
+        return tell(report, status, -1, 0);
+    if (input->size[0] != output->size[0])
+        return tell(report, FC_BAD_BATCH, -1, output->size[0]);
+    if (input->size[1] != output->size[1])
+        return tell(report, FC_BAD_CHANNELS, -1, output->size[1]);
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) /* window borders are quotients of products of both */
+        if (fc_product(input->size[2 + axis], output->size[2 + axis] + 1) == INT64_MAX)
+            return tell(report, FC_OVERFLOW, axis, output->size[2 + axis]);
+    return FC_OK;
+}
+
+fc_status fc_check_same(const fc_tensor *a, const fc_tensor *b, fc_report *report) {
+    const fc_status status = fc_check_tensor(a, BATCH_MAY_BE_EMPTY);
+    if (status != FC_OK)
+        return tell(report, status, -1, 0);
+    if (a->size[0] != b->size[0])
+        return tell(report, FC_BAD_BATCH, -1, b->size[0]);
+    if (a->size[1] != b->size[1])
+        return tell(report, FC_BAD_CHANNELS, -1, b->size[1]);
+    return same_size(b, a->size + 2, report);
 }

@@ -11,5 +11,11 @@ fc_status fc_check_conv(const fc_tensor *input, const fc_tensor *weight, const f
                         const fc_conv_params *params, fc_report *report);
 fc_status fc_check_pool(const fc_tensor *input, const fc_tensor *output, const fc_pool_params *params,
                         fc_report *report);
+fc_status fc_check_adaptive_pool(const fc_tensor *input, const fc_tensor *output, fc_report *report);
+/* As fc_check_conv, `input` being the output of a transposed convolution, and `output` its input. */
+fc_status fc_check_conv_transpose(const fc_tensor *input, const fc_tensor *weight, const fc_tensor *output,
+                                  const fc_conv_params *params, fc_report *report);
+/* Two arrays of the same size, with channels and no empty axis but the batch. */
+fc_status fc_check_same(const fc_tensor *a, const fc_tensor *b, fc_report *report);
 
 #endif

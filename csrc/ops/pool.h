@@ -3,20 +3,32 @@
 #define FC_POOL_H
 
 #include "fastconv.h"
+#include "kernels/kernels.h"
 
-/* The same windows with stride and dilation 1 where they have nothing to act on, so that no product of them overflows. */
-fc_pool_params fc_pool_plain(const fc_pool_params *params, const int64_t output[FC_SPATIAL]);
+/* The windows of one plane: those of `params`, or if `adaptive` those that cut each axis into `out` nearly equal parts. */
+typedef struct fc_pool_grid {
+    fc_pool_params params;
+    int64_t in[FC_SPATIAL], out[FC_SPATIAL];
+    int adaptive;
+} fc_pool_grid;
+
+/* Stride and dilation become 1 where they have nothing to act on, so that no product of them overflows. */
+fc_pool_grid fc_pool_grid_of(const fc_pool_params *params, const int64_t in[FC_SPATIAL], const int64_t out[FC_SPATIAL]);
+/* Adaptive windows; where all parts are equal they are plain ones, which are faster. */
+fc_pool_grid fc_pool_grid_adaptive(const int64_t in[FC_SPATIAL], const int64_t out[FC_SPATIAL]);
 
 /* Input rows first, first + step, ... < end of one window along one axis; count of them. */
 typedef struct fc_pool_rows {
     int64_t first, end, step, count;
 } fc_pool_rows;
-fc_pool_rows fc_pool_rows_of(const fc_pool_params *params, int axis, int64_t output, int64_t in_size);
+fc_pool_rows fc_pool_rows_of(const fc_pool_grid *grid, int axis, int64_t output);
 
 /* What a window counts for along one axis when averages are divided. */
-int64_t fc_pool_extent(const fc_pool_params *params, int axis, int64_t output, int64_t in_size);
+int64_t fc_pool_extent(const fc_pool_grid *grid, int axis, int64_t output);
 
 /* Elements of a padded line that holds all windows of a row. */
-int64_t fc_pool_line_length(const fc_pool_params *params, int64_t outputs);
+int64_t fc_pool_line_length(const fc_pool_grid *grid);
+/* The windows along that line; `spans` has room for one an output and is filled if they are adaptive. */
+fc_windows fc_pool_windows(const fc_pool_grid *grid, fc_span *spans);
 
 #endif

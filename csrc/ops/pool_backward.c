@@ -5,7 +5,7 @@
  * added to the input rows of the windows: the forward run backwards.
  * Planes that do not lie contiguous in the caller's array are summed in scratch and copied.
  */
-#include "algorithms/algorithm.h"
+#include "ops/elementwise.h"
 #include "ops/geometry.h"
 #include "ops/pool.h"
 
@@ -15,9 +15,12 @@
 typedef struct backward_run {
     const fc_kernels *kernels;
     const fc_tensor *grad_output, *indices, *grad_input;
-    const fc_pool_params *params; /* average */
+    fc_pool_grid grid; /* average */
+    fc_windows windows;
+    int average;
     int64_t plane_size, line_length;
     int in_place; /* planes of grad_input lie contiguous */
+    fc_span *spans;
     char *divisors;
     char **plane, **line, **row;
     _Atomic int64_t bad_index;
@@ -31,15 +34,16 @@ static void lay_out(backward_run *run, fc_arena *arena, int threads) {
     run->plane_size = size[2] * size[3] * size[4];
     run->in_place = (size[4] == 1 || stride[4] == 1) && (size[3] == 1 || stride[3] == size[4]) &&
                     (size[2] == 1 || stride[2] == size[3] * size[4]);
-    run->line_length = run->params ? fc_pool_line_length(run->params, outputs) : 0;
-    run->divisors = fc_arena_take(arena, run->params ? outputs : 0, item);
+    run->line_length = run->average ? fc_pool_line_length(&run->grid) : 0;
+    run->divisors = fc_arena_take(arena, run->average ? outputs : 0, item);
+    run->spans = fc_arena_take(arena, run->average && run->grid.adaptive ? outputs : 0, sizeof(fc_span));
     run->plane = fc_arena_take(arena, threads, sizeof(char *));
     run->line = fc_arena_take(arena, threads, sizeof(char *));
     run->row = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
         char *plane = fc_arena_take(arena, run->in_place ? 0 : run->plane_size, item);
         char *line = fc_arena_take(arena, run->line_length, item);
-        char *row = fc_arena_take(arena, run->params ? outputs : 0, item);
+        char *row = fc_arena_take(arena, run->average ? outputs : 0, item);
         if (arena->base) {
             run->plane[t] = plane;
             run->line[t] = line;
@@ -80,7 +84,7 @@ static void scatter_plane(const backward_run *run, int64_t plane, char *sums, in
     const ptrdiff_t item = run->kernels->itemsize;
     for (int64_t d = 0; d < g->size[2]; ++d)
         for (int64_t h = 0; h < g->size[3]; ++h)
-            run->kernels->scatter_add(sums, row_of(g, plane, d, h, item), g->stride[4] * item,
+            run->kernels->scatter_add(sums, 0, item, row_of(g, plane, d, h, item), g->stride[4] * item,
                                       (const int64_t *)row_of(indices, plane, d, h, sizeof(int64_t)),
                                       indices->stride[4] * (ptrdiff_t)sizeof(int64_t), g->size[4], run->plane_size);
 }
@@ -89,24 +93,23 @@ static void scatter_plane(const backward_run *run, int64_t plane, char *sums, in
 static void spread_plane(const backward_run *run, int64_t plane, char *sums, int thread) {
     const fc_kernels *kernels = run->kernels;
     const fc_tensor *g = run->grad_output, *x = run->grad_input;
-    const fc_pool_params *params = run->params;
+    const fc_pool_grid *grid = &run->grid;
     const ptrdiff_t item = kernels->itemsize;
-    const int64_t before = params->padding[2][0], length = fc_min(x->size[4], run->line_length - before);
-    const fc_windows windows = {g->size[4], params->kernel[2], params->stride[2], 1};
+    const int64_t before = grid->params.padding[2][0], length = fc_min(x->size[4], run->line_length - before);
     char *line = run->line[thread], *row = run->row[thread];
     for (int64_t d = 0; d < g->size[2]; ++d)
         for (int64_t h = 0; h < g->size[3]; ++h) {
-            const double factor = params->divisor_override ? 1.0
-                                                           : (double)fc_pool_extent(params, 0, d, x->size[2]) *
-                                                                 (double)fc_pool_extent(params, 1, h, x->size[3]);
+            const double factor = grid->params.divisor_override
+                                      ? 1.0
+                                      : (double)fc_pool_extent(grid, 0, d) * (double)fc_pool_extent(grid, 1, h);
             kernels->copy_matrix((fc_matrix){row, 0, item},
                                  (fc_matrix){(char *)row_of(g, plane, d, h, item), 0, g->stride[4] * item}, 1,
                                  g->size[4]);
             kernels->divide_row(row, row, run->divisors, factor, g->size[4]);
             memset(line, 0, (size_t)(run->line_length * item));
-            kernels->spread_windows(line, row, &windows);
-            const fc_pool_rows depths = fc_pool_rows_of(params, 0, d, x->size[2]);
-            const fc_pool_rows heights = fc_pool_rows_of(params, 1, h, x->size[3]);
+            kernels->spread_windows(line, row, &run->windows);
+            const fc_pool_rows depths = fc_pool_rows_of(grid, 0, d);
+            const fc_pool_rows heights = fc_pool_rows_of(grid, 1, h);
             for (int64_t i = depths.first; i < depths.end; ++i)
                 for (int64_t j = heights.first; j < heights.end; ++j)
                     kernels->add_row(sums + (i * x->size[3] + j) * x->size[4] * item, line + before * item, length);
@@ -120,7 +123,7 @@ static void backward_task(void *context, int64_t plane, int thread) {
     char *to = (char *)row_of(x, plane, 0, 0, item);
     char *sums = run->in_place ? to : run->plane[thread];
     memset(sums, 0, (size_t)(run->plane_size * item));
-    (run->params ? spread_plane : scatter_plane)(run, plane, sums, thread);
+    (run->average ? spread_plane : scatter_plane)(run, plane, sums, thread);
     if (sums == to)
         return;
     for (int64_t d = 0; d < x->size[2]; ++d)
@@ -134,8 +137,7 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
     const int64_t planes = x->size[0] * x->size[1];
     if (planes == 0)
         return FC_OK;
-    const int threads =
-        (double)planes * (double)(x->size[2] * x->size[3] * x->size[4]) < 6e4 ? 1 : fc_threads_for(options);
+    const int threads = fc_elementwise_threads(x, options);
     fc_arena arena = {0};
     lay_out(run, &arena, threads);
     if (run->indices) {
@@ -150,9 +152,11 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
     if (!arena.base)
         return FC_OUT_OF_MEMORY;
     lay_out(run, &arena, threads);
-    for (int64_t o = 0; run->params && o < run->grad_output->size[4]; ++o) {
-        const int64_t extent = run->params->divisor_override ? run->params->divisor_override
-                                                             : fc_pool_extent(run->params, 2, o, x->size[4]);
+    if (run->average)
+        run->windows = fc_pool_windows(&run->grid, run->spans);
+    for (int64_t o = 0; run->average && o < run->grad_output->size[4]; ++o) {
+        const int64_t override = run->grid.params.divisor_override;
+        const int64_t extent = override ? override : fc_pool_extent(&run->grid, 2, o);
         run->kernels->fill_row(run->divisors + o * run->kernels->itemsize, (double)extent, 1);
     }
     fc_parallel(planes, threads, backward_task, run);
@@ -182,14 +186,26 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
 
 fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
                                const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
-    backward_run run = {.grad_output = grad_output, .grad_input = grad_input};
+    backward_run run = {.grad_output = grad_output, .grad_input = grad_input, .average = 1};
     run.kernels = fc_kernels_for(options->isa, dtype);
     if (!run.kernels)
         return FC_UNSUPPORTED;
     const fc_status status = fc_check_pool(grad_input, grad_output, params, report);
     if (status != FC_OK)
         return status;
-    const fc_pool_params plain = fc_pool_plain(params, grad_output->size + 2);
-    run.params = &plain;
+    run.grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);
+    return run_backward(&run, options, report);
+}
+
+fc_status fc_adaptive_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
+                                        const fc_tensor *grad_input, fc_report *report) {
+    backward_run run = {.grad_output = grad_output, .grad_input = grad_input, .average = 1};
+    run.kernels = fc_kernels_for(options->isa, dtype);
+    if (!run.kernels)
+        return FC_UNSUPPORTED;
+    const fc_status status = fc_check_adaptive_pool(grad_input, grad_output, report);
+    if (status != FC_OK)
+        return status;
+    run.grid = fc_pool_grid_adaptive(grad_input->size + 2, grad_output->size + 2);
     return run_backward(&run, options, report);
 }
