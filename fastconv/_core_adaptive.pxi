@@ -1,18 +1,29 @@
 # Adaptive pooling. Included by _core.pyx.
 
-cdef int as_output_size(Op op, object output_size, int rank, const int64_t *in_size, int64_t *result) except -1:
+cdef int as_output_size(Op op, object output_size, int rank, const fc_tensor *x, int64_t *result) except -1:
     """An int or one an axis; None keeps the size of the input."""
-    cdef int i
+    cdef int i, axis
     if output_size is None or isinstance(output_size, (tuple, list)):
         sizes = (None,) * rank if output_size is None else output_size
         if len(sizes) != rank:
             _errors.wrong_length(op, "output_size", output_size, rank)
-        sizes = tuple([in_size[RANK - rank + i] if one is None else one for i, one in enumerate(sizes)])
+        for i in range(RANK):
+            axis = i - (RANK - rank)
+            if axis < 0:
+                result[i] = 1
+            elif sizes[axis] is None:
+                result[i] = x.size[2 + i]
+            else:
+                as_int(op, "output_size", sizes[axis], output_size, &result[i])
+                if result[i] < 1:
+                    _errors.too_small(op, "output_size", output_size, rank, 1)
     else:
-        sizes = output_size
-    for i in range(RANK):
-        result[i] = 1
-    return as_axes(op, "output_size", sizes, rank, 1, result)
+        for i in range(RANK):
+            result[i] = 1
+        as_axes(op, "output_size", output_size, rank, 1, result)
+    if product(result, RANK, product(x.size, 2, 1)) < 0:
+        _errors.too_large(op, "output_size", output_size)
+    return 0
 
 
 def adaptive_pool(int rank, input, output_size, average, return_indices, layout, out):
@@ -34,7 +45,7 @@ def adaptive_pool(int rank, input, output_size, average, return_indices, layout,
     rank = rank_of(op, cnp.PyArray_NDIM(input), "input", input.shape)
     last = as_layout(op, layout, rank)
     batched = view(op, "input", input, rank, last, &x)
-    as_output_size(op, output_size, rank, &x.size[2], &y.size[2])
+    as_output_size(op, output_size, rank, &x, &y.size[2])
     indexed = as_flag(op, "return_indices", return_indices)
     as_options(op, "auto", None, &opts)
     report.axis, report.value = -1, 0

@@ -45,6 +45,21 @@ cdef inline int as_int(Op op, str name, object value, object given, int64_t *res
     return 0
 
 
+cdef inline bint mul_overflows(int64_t a, int64_t b) noexcept:
+    """Whether a product of sizes is more than any array holds."""
+    return a > 0 and b > 0 and a > (<int64_t>1 << 48) // b
+
+
+cdef int64_t product(const int64_t *numbers, int count, int64_t start) noexcept:
+    """start * numbers[0] * ..., or -1 where that is more than any array holds."""
+    cdef int i
+    for i in range(count):
+        if mul_overflows(start, numbers[i]):
+            return -1
+        start *= numbers[i]
+    return start
+
+
 cdef int as_axes(Op op, str name, object value, int rank, int64_t least, int64_t *result) except -1:
     """One int for all axes or one an axis, into the last `rank` of three."""
     cdef int i
@@ -166,7 +181,7 @@ cdef int view(Op op, str name, cnp.ndarray array, int rank, bint last, fc_tensor
     cdef int ndim = cnp.PyArray_NDIM(array), batched, i, axis
     cdef cnp.npy_intp itemsize = cnp.PyArray_ITEMSIZE(array)
     if ndim != rank + 2 and not (op.rank and ndim == rank + 1):
-        _errors.wrong_rank(op, name, (<object>array).shape, rank)
+        _errors.wrong_rank(op, name, (<object>array).shape, rank, last)
     batched = ndim - rank - 1
     tensor.data = cnp.PyArray_DATA(array)
     tensor.size[0] = cnp.PyArray_DIM(array, 0) if batched else 1
@@ -213,7 +228,7 @@ cdef int sizes_of_shape(Op op, str name, object shape, int rank, bint last, int6
         shape = _errors.as_shape(op, name, shape)
     ndim = len(shape)
     if ndim != rank + 2 and not (op.rank and ndim == rank + 1):
-        _errors.wrong_rank(op, name, shape, rank)
+        _errors.wrong_rank(op, name, shape, rank, last)
     for i in range(ndim):
         as_int(op, name, shape[i], shape, &numbers[i])
         if numbers[i] < 0:
@@ -224,6 +239,8 @@ cdef int sizes_of_shape(Op op, str name, object shape, int rank, bint last, int6
     for i in range(RANK):
         axis = batched + (0 if last else 1) + i - (RANK - rank)
         size[2 + i] = numbers[axis] if i >= RANK - rank else 1
+    if product(size, 2 + RANK, 1) < 0:
+        _errors.too_large(op, name, shape)
     return batched
 
 

@@ -91,7 +91,7 @@ def channel_max_pool_backward(int rank, grad_output, indices, input_shape, layou
 cdef int as_lrn_params(Op op, object size, object alpha, object beta, object k, fc_lrn_params *params) except -1:
     as_int(op, "size", size, size, &params.size)
     if params.size < 1:
-        _errors.too_small(op, "size", size, 1, 1)
+        _errors.bad_lrn_size(op, size)
     params.alpha = _errors.as_real(op, "alpha", alpha)
     params.beta = _errors.as_real(op, "beta", beta)
     params.k = _errors.as_real(op, "k", k)

@@ -15,16 +15,6 @@ cdef int as_patch_params(Op op, object kernel_size, object dilation, object padd
     return as_conv_params(op, stride, padding, dilation, 1, False, rank, in_size, kernel, params)
 
 
-cdef int64_t product(const int64_t *numbers, int count, int64_t start) noexcept:
-    """start * numbers[0] * ..., or -1 where that leaves 2^62."""
-    cdef int i
-    for i in range(count):
-        if mul_overflows(start, numbers[i]):
-            return -1
-        start *= numbers[i]
-    return start
-
-
 cdef int view_columns(Op op, str name, cnp.ndarray array, fc_tensor *tensor) except -1:
     """(N, channels * taps, positions)"""
     cdef int i

@@ -73,7 +73,11 @@ cdef class PackedWeights:
             status = fc_conv_pack(dtype, w, params, opts, data)
         if status != FC_OK:
             raise RuntimeError(f"{op}: {fc_status_string(status).decode()}")
+        self.packed(ALGORITHM_NAMES[<int>opts.algorithm])
         return buffer
+
+    def packed(self, algorithm):
+        """Called when weights have been packed for an algorithm; tests count it."""
 
 
 def check_plan(weight, bias, stride, padding, dilation, groups, layout, activation, algorithm, input_shape):
@@ -94,11 +98,12 @@ def check_plan(weight, bias, stride, padding, dilation, groups, layout, activati
     if bias is not None and bias.shape != (w.size[0],):
         _errors.bad_bias(op, bias.shape, w.size[0])
     if input_shape is not None:
-        op.rank = rank  # one item will do as well
-        try:
-            sizes_of_shape(op, "input_shape", input_shape, rank, last, size)
-        finally:
-            op.rank = 0
+        shape = tuple(_errors.as_shape(op, "input_shape", input_shape))
+        if len(shape) == rank + 1:  # one item will do as well
+            shape = (1, *shape)
+        if len(shape) != rank + 2:
+            _errors.bad_plan_input_shape(op, input_shape, rank, last)
+        sizes_of_shape(op, "input_shape", shape, rank, last, size)
 
 
 cdef void *aligned(cnp.ndarray buffer) noexcept:

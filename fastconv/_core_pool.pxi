@@ -107,10 +107,12 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
     as_options(op, "auto", None, &opts)
     report.axis, report.value = -1, 0
     fits = x.size[0] == y.size[0] and x.size[1] == y.size[1]
+    for axis in range(1, 2 + RANK):
+        if x.size[axis] < 1:
+            status = FC_EMPTY_INPUT
     if kernel_size is not None:
         as_pool_params(op, kernel_size, stride, padding, dilation, False, rank, &x.size[2], &params)
-        status = FC_EMPTY_INPUT
-        if x.size[1] > 0:
+        if status == FC_OK:
             status = fc_pool_output_size(&x.size[2], &params, floors, &report)
         params.ceil_mode = 1
         if status == FC_OK:

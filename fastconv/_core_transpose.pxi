@@ -91,10 +91,6 @@ def conv_transpose(int rank, input, weight, bias, stride, padding, output_paddin
     return result
 
 
-cdef inline bint mul_overflows(int64_t a, int64_t b) noexcept:
-    return a > 0 and b > 0 and a > (<int64_t>1 << 62) // b
-
-
 def conv_transpose_backward(int rank, grad_output, input, weight, stride, padding, output_padding, groups, dilation,
                             needs, layout, algorithm):
     cdef Op op = Op.__new__(Op)

@@ -13,7 +13,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-AXES_FIRST = ("", "(N, C, W) or (C, W)", "(N, C, H, W) or (C, H, W)", "(N, C, D, H, W) or (C, D, H, W)")
+SPATIAL = ("", "W", "H, W", "D, H, W")
+ONE_PLAIN = (
+    "",
+    "signal: {op}(x[None], {rest})[0]",
+    "grey image: {op}(img[None], {rest})[0]",
+    "volume: {op}(x[None], {rest})[0]",
+)
 NEEDS = ("input", "weight", "bias")
 
 
@@ -69,6 +75,10 @@ def same_total(op: object, size: int, kernel: int, stride: int, dilation: int) -
     if total >= 2**62:
         raise ValueError(f"{op}: padding 'same' of a kernel of {kernel} with dilation {dilation} leaves 64 bits")
     return total
+
+
+def bad_lrn_size(op: object, size: Any) -> NoReturn:
+    raise ValueError(f"{op}: size is {size!r}; needs an int >= 1")
 
 
 def transposed_same_total(op: object, kernel: int, stride: int, dilation: int, extra: int) -> int:
@@ -147,18 +157,30 @@ def as_needs(op: object, needs: Any) -> frozenset[str]:
 # ---- arrays ----
 
 
-def wrong_rank(op: object, name: str, shape: Any, rank: int = 0) -> NoReturn:
-    shape = tuple(shape)
+def wrong_rank(op: object, name: str, shape: Any, rank: int = 0, last: bool = False) -> NoReturn:
+    """`rank` 0: of an op without a suffix, whose arrays tell it."""
+    shape, called = tuple(shape), str(op)
     if not rank:
         raise ValueError(f"{op}: {name} has shape {shape}; needs a batch: 3, 4 or 5 axes, (N, C, *spatial)")
-    text = f"{op}: {name} has shape {shape}; needs {AXES_FIRST[rank]}, channels last where layout says so"
-    if name == "input" and str(op) == f"conv{rank}d" and len(shape) == rank:
-        text += f". One item of one channel: {op}({name}[None], kernel[None, None])[0]"
+    item = f"{SPATIAL[rank]}, C" if last else f"C, {SPATIAL[rank]}"
+    suffixed = f"{rank}d" in called
+    text = f"{op}: {name} has shape {shape}; needs (N, {item})" + (f" or ({item})" if suffixed else "")
+    if name == "input" and called.endswith("d") and len(shape) == rank and not last:
+        rest = "k[None, None]" if "conv" in called else "size" if "adaptive" in called else "kernel_size"
+        text += f". One {ONE_PLAIN[rank].format(op=op, rest=rest)}"
     raise ValueError(text)
 
 
+def bad_plan_input_shape(op: object, shape: Any, rank: int, last: bool) -> NoReturn:
+    item = f"{SPATIAL[rank]}, C" if last else f"C, {SPATIAL[rank]}"
+    raise ValueError(f"{op}: input_shape is {tuple(shape)}; needs (N, {item}) or ({item})")
+
+
 def wrong_weight_rank(op: object, name: str, shape: Any, rank: int) -> NoReturn:
-    raise ValueError(f"{op}: {name} has shape {tuple(shape)}; needs {rank + 2} axes, (out, in / groups, *kernel)")
+    shape = tuple(shape)
+    axes = "(in, out / groups, *kernel)" if "transpose" in str(op) else "(out, in / groups, *kernel)"
+    text = f"{op}: {name} has shape {shape}; needs {rank + 2} axes, {axes}"
+    raise ValueError(text + (". One plain filter k: k[None, None]" if len(shape) == rank else ""))
 
 
 def batch_mismatch(op: object, name: str, shape: Any, other: str, other_shape: Any) -> NoReturn:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import reference
 from .._types import Array
-from .workloads import Conv, Layer, Pool
+from .workloads import Conv, Layer, Norm, Pool
 
 __all__ = ["Pass", "describe", "passes"]
 
@@ -31,10 +31,14 @@ class Pass:
     """Floating point operations: two a multiply-add; for pools, one an addition or comparison."""
     roundings: int
     """The most that any element of the result passes through, in whatever order its terms are summed."""
+    magnitude: Callable[..., Array] | None = None
+    """The sum of the magnitudes of the terms, in float64, where `call` on absolute values is not that."""
 
 
 def describe(layer: Layer) -> str:
     """The geometry in a few characters: ``96x27x27 -> 256x27x27, 5x5 p2 g2``."""
+    if isinstance(layer, Norm):
+        return f"{_by(layer.channels, *layer.size)}, over {layer.neighbours} channels"
     channels = layer.filters if isinstance(layer, Conv) else layer.channels
     text = f"{_by(layer.channels, *layer.size)} -> {_by(channels, *layer.output_size)}, {_by(*layer.kernel_size)}"
     text += f"/{layer.stride}" if layer.stride != 1 else ""
@@ -54,6 +58,8 @@ def passes(layer: Layer, dtype: Any, algorithm: str = "auto", batch: int = 1, se
 
     if isinstance(layer, Conv):
         yield from _conv_passes(layer, normal, algorithm, batch)
+    elif isinstance(layer, Norm):
+        yield from _norm_passes(layer, normal, batch)
     elif layer.kind == "max":
         yield from _max_pool_passes(layer, normal, batch)
     else:
@@ -114,6 +120,26 @@ def _avg_pool_passes(layer: Pool, normal: Callable[..., Array], batch: int) -> I
     additions = g.size * math.prod(layer.kernel_size)
     yield Pass("forward", forward, (x,), additions, math.prod(layer.kernel_size) + 1)
     yield Pass("backward", backward, (g,), additions, _covering(layer.kernel_size, layer.stride) + 1)
+
+
+def _norm_passes(layer: Norm, normal: Callable[..., Array], batch: int) -> Iterator[Pass]:
+    x, g = normal(batch, layer.channels, *layer.size), normal(batch, layer.channels, *layer.size)
+    window = (layer.neighbours, layer.alpha, layer.beta, layer.k)
+
+    def forward(ops: Any, x: Array) -> Array:
+        return ops.local_response_norm(x, *window)
+
+    def backward(ops: Any, g: Array, x: Array) -> Array:
+        return ops.local_response_norm_backward(g, x, *window)
+
+    def magnitude(g: Array, x: Array) -> Array:
+        direct = np.abs(g) * reference.local_response_norm(np.abs(x), *window) / np.abs(x)
+        return 2 * direct - reference.local_response_norm_backward(np.abs(g), np.abs(x), *window)
+
+    # A square, a sum of n, a multiply-add; three quarters of that through the power, which adds four of its own.
+    n = layer.neighbours
+    yield Pass("forward", forward, (x,), x.size * (2 * n + 7), n + 8)
+    yield Pass("backward", backward, (g, x), x.size * (3 * n + 15), 3 * n + 18, magnitude)
 
 
 def _covering(kernel_size: tuple[int, ...], stride: int, dilation: int = 1) -> int:

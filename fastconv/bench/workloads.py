@@ -10,7 +10,7 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["NETS", "Conv", "Layer", "Net", "Pool"]
+__all__ = ["NETS", "Conv", "Layer", "Net", "Norm", "Pool"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,20 @@ class Pool:
         return _windows(self.size, self.kernel_size, self.stride, self.padding)
 
 
-Layer: TypeAlias = Conv | Pool
+@dataclass(frozen=True)
+class Norm:
+    """A layer of local response normalisation; alpha is the factor of the mean, as the op takes it."""
+
+    name: str
+    channels: int
+    size: tuple[int, ...]
+    neighbours: int
+    alpha: float
+    beta: float
+    k: float
+
+
+Layer: TypeAlias = Conv | Norm | Pool
 
 
 def _windows(size: tuple[int, ...], reach: tuple[int, ...], stride: int, padding: int) -> tuple[int, ...]:
@@ -96,13 +109,15 @@ NETS: dict[str, Net] = {
         ),
     ),
     # Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", 2012. The 224x224 of the
-    # paper does not give its 55x55 outputs; 227x227 does.
+    # paper does not give its 55x55 outputs; 227x227 does. The paper's alpha is the factor of a sum, not of a mean.
     "alexnet": Net(
         "AlexNet on 227x227, two groups in conv2, conv4 and conv5 as in the paper",
         (
             Conv("conv1", 3, (227, 227), 96, (11, 11), stride=4),
+            Norm("norm1", 96, (55, 55), 5, 5 * 1e-4, 0.75, 2.0),
             Pool("pool1", "max", 96, (55, 55), (3, 3), stride=2),
             Conv("conv2", 96, (27, 27), 256, (5, 5), padding=2, groups=2),
+            Norm("norm2", 256, (27, 27), 5, 5 * 1e-4, 0.75, 2.0),
             Pool("pool2", "max", 256, (27, 27), (3, 3), stride=2),
             Conv("conv3", 256, (13, 13), 384, (3, 3), padding=1),
             Conv("conv4", 384, (13, 13), 384, (3, 3), padding=1, groups=2),
