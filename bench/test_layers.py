@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fastconv
@@ -15,8 +16,12 @@ from fastconv import reference
 from fastconv.bench.passes import Pass, describe, passes
 from fastconv.bench.workloads import NETS
 
-LAYERS = [(net, layer) for net in NETS for layer in net.layers]
-CASES = [(net.name, layer, run) for net, layer in LAYERS for run in passes(layer, "float32")]
+CASES = [
+    (name, layer, run)
+    for name, net in NETS.items()
+    for layer in net.layers
+    for run in passes(layer, np.dtype("float32"))
+]
 
 
 @pytest.mark.parametrize("implementation", [fastconv, reference], ids=["fastconv", "reference"])

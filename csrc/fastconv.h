@@ -230,6 +230,9 @@ FC_API const char *fc_cpu_features(void);
 /* Runs `rounds` rounds of independent multiply-adds in registers; returns their number. Time it: the arithmetic limit. */
 FC_API int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds);
 
+/* Copies `bytes` from src to dst `rounds` times with the vectors of a set. Time it: the limits of caches and memory. */
+FC_API fc_status fc_copy_rounds(int isa, void *dst, const void *src, int64_t bytes, int64_t rounds);
+
 FC_API int fc_has_openmp(void);
 FC_API int fc_get_num_threads(void);
 FC_API void fc_set_num_threads(int threads);

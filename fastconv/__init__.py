@@ -16,18 +16,20 @@ from ._version import __version__
 from .adaptive_pool import (
     adaptive_avg_pool,
     adaptive_avg_pool1d,
-    adaptive_avg_pool1d_backward,
     adaptive_avg_pool2d,
-    adaptive_avg_pool2d_backward,
     adaptive_avg_pool3d,
-    adaptive_avg_pool3d_backward,
-    adaptive_avg_pool_backward,
     adaptive_max_pool,
     adaptive_max_pool1d,
-    adaptive_max_pool1d_backward,
     adaptive_max_pool2d,
-    adaptive_max_pool2d_backward,
     adaptive_max_pool3d,
+)
+from .adaptive_pool_grad import (
+    adaptive_avg_pool1d_backward,
+    adaptive_avg_pool2d_backward,
+    adaptive_avg_pool3d_backward,
+    adaptive_avg_pool_backward,
+    adaptive_max_pool1d_backward,
+    adaptive_max_pool2d_backward,
     adaptive_max_pool3d_backward,
     adaptive_max_pool_backward,
 )

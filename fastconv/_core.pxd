@@ -177,6 +177,7 @@ cdef extern from "fastconv.h" nogil:
     int fc_isa_lanes(int isa, fc_dtype dtype)
     const char *fc_cpu_features()
     int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds)
+    fc_status fc_copy_rounds(int isa, void *dst, const void *src, int64_t bytes, int64_t rounds)
     int fc_has_openmp()
     int fc_get_num_threads()
     void fc_set_num_threads(int threads)

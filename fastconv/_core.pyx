@@ -7,11 +7,12 @@ take one unbatched item, 0 for the rank-generic ones, which want a batch.
 """
 
 import math
+import time
 from contextvars import ContextVar
 
 import numpy as np
 
-from . import _coerce, _errors
+from . import _coerce, _errors, _verbose
 
 cimport numpy as cnp
 from cpython.contextvars cimport get_value
@@ -32,7 +33,11 @@ cdef tuple CHANNELS_FIRST = ("", "NCW", "NCHW", "NCDHW")
 cdef tuple CHANNELS_LAST = ("", "NWC", "NHWC", "NDHWC")
 
 
+cdef bint VERBOSE = _verbose.asked()
+
+
 include "_core_arguments.pxi"
+include "_core_verbose.pxi"
 include "_core_conv.pxi"
 include "_core_transpose.pxi"
 include "_core_pool.pxi"
@@ -99,3 +104,17 @@ def fma_rounds(name, dtype, int64_t rounds):
     with nogil:
         done = fc_fma_rounds(isa, number, rounds)
     return done
+
+
+def copy_bytes(name, cnp.ndarray source, cnp.ndarray target, int64_t rounds=1):
+    """Copies one contiguous array over another of its size, `rounds` times; the caller times it."""
+    cdef int isa = isa_index(name)
+    if not (cnp.PyArray_IS_C_CONTIGUOUS(source) and cnp.PyArray_IS_C_CONTIGUOUS(target)) or (
+        cnp.PyArray_NBYTES(source) != cnp.PyArray_NBYTES(target) or not cnp.PyArray_ISWRITEABLE(target)
+    ):
+        raise ValueError("copy_bytes needs two contiguous arrays of the same size")
+    cdef void *dst = cnp.PyArray_DATA(target)
+    cdef void *src = cnp.PyArray_DATA(source)
+    cdef int64_t bytes = cnp.PyArray_NBYTES(source)
+    with nogil:
+        fc_copy_rounds(isa, dst, src, bytes, rounds)

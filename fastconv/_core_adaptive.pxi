@@ -32,6 +32,7 @@ def adaptive_pool(int rank, input, output_size, average, return_indices, layout,
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef fc_dtype dtype
     cdef int last, batched, typenum, indexed, mean = average
     op.base, op.suffix, op.rank = "adaptive_avg_pool" if mean else "adaptive_max_pool", "", rank
@@ -59,11 +60,14 @@ def adaptive_pool(int rank, input, output_size, average, return_indices, layout,
         indices = result_array(op, "out", indices, y.size, rank, last, batched, cnp.NPY_INT64, (input, result))
         view(op, "out", indices, rank, last, &i)
     view(op, "out", result, rank, last, &y)
+    began = now()
     with nogil:
         if mean:
             status = fc_adaptive_avg_pool_forward(dtype, &x, &opts, &y, &report)
         else:
             status = fc_adaptive_max_pool_forward(dtype, &x, &opts, &y, &i if indexed else NULL, &report)
+    if VERBOSE and status == FC_OK:
+        tell_shape(op, "forward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, output_size=output_size)
     return (result, indices) if indexed else result
@@ -75,6 +79,7 @@ def adaptive_avg_pool_backward(int rank, grad_output, input_shape, layout, out):
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum, axis
     cdef bint fits
     op.base, op.suffix, op.rank = "adaptive_avg_pool", "_backward", rank
@@ -96,8 +101,11 @@ def adaptive_avg_pool_backward(int rank, grad_output, input_shape, layout, out):
         _errors.geometry(op, "grad_output does not fit", False, grad_output=grad_output, input_shape=input_shape)
     result = result_array(op, "out", out, x.size, rank, last, batched, typenum, (grad_output,))
     view(op, "out", result, rank, last, &x)
+    began = now()
     with nogil:
         status = fc_adaptive_avg_pool_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &opts, &x, &report)
+    if VERBOSE and status == FC_OK:
+        tell_shape(op, "backward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, grad_output=grad_output,
                          input_shape=input_shape)

@@ -6,6 +6,7 @@ def channel_max_pool(int rank, input, size, return_indices, layout, out):
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int64_t run
     cdef int last, batched, typenum, indexed, axis
     op.base, op.suffix, op.rank = "channel_max_pool", "", 0
@@ -31,9 +32,12 @@ def channel_max_pool(int rank, input, size, return_indices, layout, out):
         indices = result_array(op, "out", indices, y.size, rank, last, batched, cnp.NPY_INT64, (input, result))
         view(op, "out", indices, rank, last, &i)
     view(op, "out", result, rank, last, &y)
+    began = now()
     with nogil:
         status = fc_channel_max_pool_forward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &opts, &y,
                                              &i if indexed else NULL, &report)
+    if VERBOSE and status == FC_OK:
+        tell_shape(op, "forward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, size=size)
     return (result, indices) if indexed else result
@@ -53,6 +57,7 @@ def channel_max_pool_backward(int rank, grad_output, indices, input_shape, layou
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum, axis
     cdef bint fits
     op.base, op.suffix, op.rank = "channel_max_pool", "_backward", 0
@@ -78,8 +83,11 @@ def channel_max_pool_backward(int rank, grad_output, indices, input_shape, layou
     report.axis, report.value = -1, 0
     result = result_array(op, "out", out, x.size, rank, last, batched, typenum, (grad_output, indices))
     view(op, "out", result, rank, last, &x)
+    began = now()
     with nogil:
         status = fc_channel_max_pool_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &i, &opts, &x, &report)
+    if VERBOSE and status == FC_OK:
+        tell_shape(op, "backward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status == FC_BAD_INDEX:
         _errors.bad_channel_index(op, report.value, x.size[1], input_shape)
     if status != FC_OK:
@@ -105,6 +113,7 @@ def local_response_norm(int rank, input, size, alpha, beta, k, layout, out):
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum
     op.base, op.suffix, op.rank = "local_response_norm", "", 0
     if not is_plain(input):
@@ -118,8 +127,11 @@ def local_response_norm(int rank, input, size, alpha, beta, k, layout, out):
     require_positive_spatial(op, input, &x)
     result = result_array(op, "out", out, x.size, rank, last, batched, typenum, (input,))
     view(op, "out", result, rank, last, &y)
+    began = now()
     with nogil:
         status = fc_lrn_forward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &params, &opts, &y, &report)
+    if VERBOSE and status == FC_OK:
+        tell_shape(op, "forward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, size=size)
     return result
@@ -132,6 +144,7 @@ def local_response_norm_backward(int rank, grad_output, input, size, alpha, beta
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum
     op.base, op.suffix, op.rank = "local_response_norm", "_backward", 0
     if not is_plain(grad_output) or not is_plain(input) or cnp.PyArray_TYPE(grad_output) != cnp.PyArray_TYPE(input):
@@ -149,8 +162,11 @@ def local_response_norm_backward(int rank, grad_output, input, size, alpha, beta
     require_positive_spatial(op, input, &x)
     result = result_array(op, "out", out, x.size, rank, last, batched, typenum, (grad_output, input))
     view(op, "out", result, rank, last, &y)
+    began = now()
     with nogil:
         status = fc_lrn_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &g, &x, &params, &opts, &y, &report)
+    if VERBOSE and status == FC_OK:
+        tell_shape(op, "backward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, size=size)
     return result

@@ -36,6 +36,7 @@ def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layou
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum
     op.base, op.suffix, op.rank = "conv", "", rank
     if not is_plain(input) or not is_plain(weight) or cnp.PyArray_TYPE(input) != cnp.PyArray_TYPE(weight) or (
@@ -71,8 +72,11 @@ def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layou
         view(op, "out", result, rank, last, &y)
         held = None if packs is None else packs.take(op, <fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &w, &y, &params,
                                                      &opts)
+        began = now()
         with nogil:
             status = fc_conv_forward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &w, &b, &params, &opts, &y, &report)
+        if VERBOSE and status == FC_OK:
+            tell_conv(op, FC_FORWARD, &x, &w, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
                          stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -87,6 +91,7 @@ def conv_grad_input(int rank, grad_output, weight, input_shape, stride, padding,
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum
     cdef int64_t expected[RANK]
     op.base, op.suffix, op.rank = "conv", "_grad_input", rank
@@ -117,8 +122,11 @@ def conv_grad_input(int rank, grad_output, weight, input_shape, stride, padding,
                           {"input_shape": input_shape, "weight": weight})
         result = result_array(op, "out", out, x.size, rank, last, batched, typenum, (grad_output, weight))
         view(op, "out", result, rank, last, &x)
+        began = now()
         with nogil:
             status = fc_conv_grad_input(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &w, &params, &opts, &x, &report)
+        if VERBOSE and status == FC_OK:
+            tell_conv(op, FC_GRAD_INPUT, &x, &w, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input_shape=input_shape, weight=weight,
                          stride=stride, padding=padding, dilation=dilation, groups=groups)
@@ -133,6 +141,7 @@ def conv_grad_weight(int rank, grad_output, input, weight_shape, stride, padding
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum
     cdef int64_t expected[RANK]
     op.base, op.suffix, op.rank = "conv", "_grad_weight", rank
@@ -160,8 +169,11 @@ def conv_grad_weight(int rank, grad_output, input, weight_shape, stride, padding
                           {"input": input, "weight_shape": weight_shape})
         result = result_array(op, "out", out, w.size, rank, False, True, typenum, (grad_output, input))
         view_weight(op, "out", result, rank, &w)
+        began = now()
         with nogil:
             status = fc_conv_grad_weight(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &x, &params, &opts, &w, &report)
+        if VERBOSE and status == FC_OK:
+            tell_conv(op, FC_GRAD_WEIGHT, &x, &w, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, weight_shape=weight_shape,
                          stride=stride, padding=padding, dilation=dilation, groups=groups)

@@ -37,6 +37,7 @@ def im2col(int rank, input, kernel_size, dilation, padding, stride, layout, out)
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int64_t kernel[RANK]
     cdef int64_t positions[RANK]
     cdef int64_t size[2 + RANK]
@@ -62,8 +63,11 @@ def im2col(int rank, input, kernel_size, dilation, padding, stride, layout, out)
     if status == FC_OK:
         result = result_array(op, "out", out, size, 1, False, True, typenum, (input,))
         view_columns(op, "out", result, &y)
+        began = now()
         with nogil:
             status = fc_im2col(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, kernel, &params, &opts, &y, &report)
+        if VERBOSE and status == FC_OK:
+            tell_shape(op, "forward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, kernel_size=kernel_size,
                          dilation=dilation, padding=padding, stride=stride)
@@ -77,6 +81,7 @@ def col2im(int rank, input, output_size, kernel_size, dilation, padding, stride,
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int64_t kernel[RANK]
     cdef int64_t positions[RANK]
     cdef int64_t taps
@@ -105,8 +110,11 @@ def col2im(int rank, input, output_size, kernel_size, dilation, padding, stride,
         y.size[0], y.size[1] = x.size[0], x.size[1] // taps
         result = result_array(op, "out", out, y.size, rank, last, True, typenum, (input,))
         view(op, "out", result, rank, last, &y)
+        began = now()
         with nogil:
             status = fc_col2im(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, kernel, &params, &opts, &y, &report)
+        if VERBOSE and status == FC_OK:
+            tell_shape(op, "forward", &y, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, output_size=output_size,
                          kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride)
@@ -138,6 +146,7 @@ def pad(int rank, input, padding, mode, value, layout, out):
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef fc_pad_mode number
     cdef int64_t before[RANK]
     cdef int64_t after[RANK]
@@ -166,8 +175,11 @@ def pad(int rank, input, padding, mode, value, layout, out):
         y.size[2 + i] = x.size[2 + i] + before[i] + after[i]
     result = result_array(op, "out", out, y.size, rank, last, True, typenum, (input,))
     view(op, "out", result, rank, last, &y)
+    began = now()
     with nogil:
         status = fc_pad(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, before, number, filler, &opts, &y, &report)
+    if VERBOSE and status == FC_OK:
+        tell_shape(op, "forward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, padding=padding)
     return result
@@ -179,6 +191,7 @@ def pad_backward(int rank, grad_output, padding, mode, layout, out):
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef fc_pad_mode number
     cdef int64_t before[RANK]
     cdef int64_t after[RANK]
@@ -201,8 +214,11 @@ def pad_backward(int rank, grad_output, padding, mode, layout, out):
                              padding=padding)
     result = result_array(op, "out", out, x.size, rank, last, True, typenum, (grad_output,))
     view(op, "out", result, rank, last, &x)
+    began = now()
     with nogil:
         status = fc_pad_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, before, number, &opts, &x, &report)
+    if VERBOSE and status == FC_OK:
+        tell_shape(op, "backward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, grad_output=grad_output, padding=padding)
     return result

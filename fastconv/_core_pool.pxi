@@ -36,6 +36,7 @@ def max_pool(int rank, input, kernel_size, stride, padding, dilation, ceil_mode,
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum, indexed
     op.base, op.suffix, op.rank = "max_pool", "", rank
     if not is_plain(input):
@@ -65,9 +66,12 @@ def max_pool(int rank, input, kernel_size, stride, padding, dilation, ceil_mode,
             indices = result_array(op, "out", indices, y.size, rank, last, batched, cnp.NPY_INT64, (input, result))
             view(op, "out", indices, rank, last, &i)
         view(op, "out", result, rank, last, &y)
+        began = now()
         with nogil:
             status = fc_max_pool_forward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &params, &opts, &y,
                                          &i if indexed else NULL, &report)
+        if VERBOSE and status == FC_OK:
+            tell_pool(op, "forward", &x, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, kernel_size=kernel_size,
                          stride=stride, padding=padding, dilation=dilation)
@@ -83,6 +87,7 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status = FC_OK
+    cdef double began
     cdef int last, batched, typenum, axis
     cdef bint fits
     cdef int64_t floors[RANK]
@@ -125,8 +130,14 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
                              kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
         result = result_array(op, "out", out, x.size, rank, last, batched, typenum, (grad_output, indices))
         view(op, "out", result, rank, last, &x)
+        began = now()
         with nogil:
             status = fc_max_pool_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &i, &opts, &x, &report)
+        if VERBOSE and status == FC_OK:
+            if kernel_size is None:
+                tell_shape(op, "backward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
+            else:
+                tell_pool(op, "backward", &x, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status == FC_BAD_INDEX:
         _errors.bad_index(op, report.value, x.size[2] * x.size[3] * x.size[4], input_shape)
     if status != FC_OK:
@@ -143,6 +154,7 @@ def avg_pool(int rank, input, kernel_size, stride, padding, ceil_mode, count_inc
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum
     op.base, op.suffix, op.rank = "avg_pool", "", rank
     if not is_plain(input):
@@ -165,8 +177,11 @@ def avg_pool(int rank, input, kernel_size, stride, padding, ceil_mode, count_inc
         y.size[0], y.size[1] = x.size[0], x.size[1]
         result = result_array(op, "out", out, y.size, rank, last, batched, typenum, (input,))
         view(op, "out", result, rank, last, &y)
+        began = now()
         with nogil:
             status = fc_avg_pool_forward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &params, &opts, &y, &report)
+        if VERBOSE and status == FC_OK:
+            tell_pool(op, "forward", &x, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, kernel_size=kernel_size,
                          stride=stride, padding=padding, dilation=1)
@@ -181,6 +196,7 @@ def avg_pool_backward(int rank, grad_output, input_shape, kernel_size, stride, p
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int last, batched, typenum
     cdef int64_t expected[RANK]
     op.base, op.suffix, op.rank = "avg_pool", "_backward", rank
@@ -207,8 +223,11 @@ def avg_pool_backward(int rank, grad_output, input_shape, kernel_size, stride, p
                           {"input_shape": input_shape, "kernel_size": kernel_size})
         result = result_array(op, "out", out, x.size, rank, last, batched, typenum, (grad_output,))
         view(op, "out", result, rank, last, &x)
+        began = now()
         with nogil:
             status = fc_avg_pool_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &params, &opts, &x, &report)
+        if VERBOSE and status == FC_OK:
+            tell_pool(op, "backward", &x, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input_shape=input_shape,
                          kernel_size=kernel_size, stride=stride, padding=padding, dilation=1)

@@ -46,6 +46,7 @@ def conv_transpose(int rank, input, weight, bias, stride, padding, output_paddin
     cdef fc_options opts
     cdef fc_report report
     cdef fc_status status
+    cdef double began
     cdef int64_t extra[RANK]
     cdef int last, batched, typenum
     op.base, op.suffix, op.rank = "conv_transpose", "", rank
@@ -81,9 +82,12 @@ def conv_transpose(int rank, input, weight, bias, stride, padding, output_paddin
             b.stride = cnp.PyArray_STRIDE(bias, 0) // cnp.PyArray_ITEMSIZE(bias)
         result = result_array(op, "out", out, y.size, rank, last, batched, typenum, (input, weight, bias))
         view(op, "out", result, rank, last, &y)
+        began = now()
         with nogil:
             status = fc_conv_transpose_forward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &x, &w, &b, &params, &opts, &y,
                                                &report)
+        if VERBOSE and status == FC_OK:  # as the gradient of the convolution that it transposes
+            tell_conv(op, FC_GRAD_INPUT, &y, &w, &x, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, transpose_reason(status), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
                          stride=stride, padding=padding, output_padding=output_padding, groups=groups,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -143,8 +142,7 @@ def _frozen(name: str, array: Any) -> Array:
     return copy
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """What a convolution would run, and what that takes.
 
     Attributes

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the reference's products are too small for NumPy's own threads
 
 import hypothesis
+import numpy as np
 import pytest
 from cases import AVAILABLE, ISAS
 
@@ -24,6 +25,11 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set this machine can run, in force during the test."""
     with fastconv.runtime._force_isa(request.param):
         yield request.param
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(7)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,8 +27,19 @@ STEMS = {
     "conv": ("", "_grad_input", "_grad_weight", "_backward"),
     "max_pool": ("", "_backward"),
     "avg_pool": ("", "_backward"),
+    "conv_transpose": ("", "_backward"),
+    "adaptive_max_pool": ("", "_backward"),
+    "adaptive_avg_pool": ("", "_backward"),
+}
+UNSUFFIXED = {
+    "channel_max_pool": ("", "_backward"),
+    "local_response_norm": ("", "_backward"),
+    "im2col": ("",),
+    "col2im": ("",),
+    "pad": ("", "_backward"),
 }
 OPS = [f"{stem}{rank}{rest}" for stem, rests in STEMS.items() for rank in ("", "1d", "2d", "3d") for rest in rests]
+OPS += [f"{stem}{rest}" for stem, rests in UNSUFFIXED.items() for rest in rests]
 
 
 def python(code: str, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -112,6 +123,11 @@ def test_import_leaves_the_environment_as_it_was() -> None:
     code = "import os; before = dict(os.environ); import fastconv; print(dict(os.environ) == before)"
     assert printed(code) == "True"
     assert printed(code, GOMP_SPINCOUNT="7") == "True"
+
+
+def test_the_header_is_where_get_include_says() -> None:
+    header = Path(fastconv.get_include(), "fastconv.h")
+    assert "fc_conv_forward" in header.read_text()
 
 
 # ---- instruction sets
@@ -271,14 +287,49 @@ def test_lists_and_scalars_convert_as_numpy_converts_them() -> None:
     np.testing.assert_array_equal(gradient, [[1, 1, 0, -1, -1]])
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "int64", "uint64"])
-def test_integers_become_float64(dtype: str) -> None:
+INTEGERS = ["bool", "int8", "uint8", "int32", "int64", "uint64"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_become_float64_where_there_is_something_to_compute(dtype: str) -> None:
     x = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, (2, 3, 8, 9)).astype(dtype)
-    w = np.random.default_rng(1).integers(0, 2, (4, 3, 3, 3)).astype(dtype)
-    for op, arguments in (("conv2d", (x, w)), ("max_pool2d", (x, 2)), ("avg_pool2d", (x, 2))):
+    w = np.random.default_rng(1).integers(0, 2, (3, 3, 3, 3)).astype(dtype)
+    y, indices = reference.max_pool2d(x, 2, return_indices=True)
+    calls: dict[str, tuple[Any, ...]] = {
+        "conv2d": (x, w),
+        "conv_transpose2d": (x, w),
+        "avg_pool2d": (x, 2),
+        "adaptive_avg_pool2d": (x, (3, 5)),
+        "local_response_norm": (x, 3),
+        "col2im": (x.reshape(2, 12, 18), (4, 7), 2),
+        "max_pool2d_backward": (y, indices, x.shape),
+        "adaptive_avg_pool2d_backward": (x, (2, 3, 10, 10)),
+        "local_response_norm_backward": (x, x, 3),
+        "pad_backward": (x, 2, "wrap"),
+    }
+    for op, arguments in calls.items():
         result = getattr(fastconv, op)(*arguments)
-        assert result.dtype == np.float64
-        np.testing.assert_allclose(result, getattr(reference, op)(*arguments), rtol=1e-14)
+        assert result.dtype == np.float64, op
+        np.testing.assert_allclose(result, getattr(reference, op)(*arguments), rtol=1e-13, atol=1e-13, err_msg=op)
+    for op in ("conv2d_backward", "conv_transpose2d_backward"):
+        g = np.ones((2, 3, *((6, 7) if op == "conv2d_backward" else (10, 11))), dtype)
+        for result, expected in zip(getattr(fastconv, op)(g, x, w), getattr(reference, op)(g, x, w), strict=True):
+            assert result.dtype == np.float64, op
+            np.testing.assert_allclose(result, expected, rtol=1e-13, err_msg=op)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_stay_where_they_are_only_chosen_or_moved(dtype: str) -> None:
+    x = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, (2, 4, 8, 9)).astype(dtype)
+    calls: dict[str, tuple[Any, ...]] = {
+        "max_pool2d": (x, 2),
+        "adaptive_max_pool2d": (x, 3),
+        "channel_max_pool": (x, 2),
+        "im2col": (x, 3),
+        "pad": (x, 2, "reflect"),
+    }
+    for op, arguments in calls.items():
+        assert_identical(getattr(fastconv, op)(*arguments), getattr(reference, op)(*arguments), op)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +354,20 @@ def test_types_promote_as_numpy_promotes_them(types: tuple[str | None, ...], exp
     np.testing.assert_array_equal(result, reference.conv1d(*values))
 
 
-@pytest.mark.parametrize("name", ["conv2d", "conv2d_grad_input", "conv2d_grad_weight", "max_pool2d", "avg_pool2d"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv2d",
+        "conv2d_grad_input",
+        "conv2d_grad_weight",
+        "conv_transpose2d",
+        "max_pool2d",
+        "avg_pool2d",
+        "adaptive_avg_pool2d",
+        "col2im",
+        "pad_backward",
+    ],
+)
 def test_float16_is_computed_in_float32_and_rounded_once(isa: str, name: str) -> None:
     random = np.random.default_rng(2)
     x, w = random.standard_normal((2, 30, 9, 10)).astype("e"), random.standard_normal((5, 30, 3, 3)).astype("e")
@@ -312,8 +376,12 @@ def test_float16_is_computed_in_float32_and_rounded_once(isa: str, name: str) ->
         "conv2d": ((x, w), 270),
         "conv2d_grad_input": ((g, w, x.shape), 45),
         "conv2d_grad_weight": ((g, x, w.shape), 112),
+        "conv_transpose2d": ((g, w), 45),
         "max_pool2d": ((x, 3), 0),
         "avg_pool2d": ((x, 3), 9),
+        "adaptive_avg_pool2d": ((x, (4, 3)), 16),
+        "col2im": ((x.reshape(2, 300, 9), (4, 4), 2), 4),
+        "pad_backward": ((x, 3, "symmetric"), 4),
     }[name]
     result = getattr(fastconv, name)(*arguments)
     assert result.dtype == np.float16
@@ -358,6 +426,39 @@ def test_arrays_of_every_make_are_read_right(kind: str, dtype: str) -> None:
     assert_identical(result, fastconv.conv2d(x, w))
     assert_identical(fastconv.max_pool2d(odd_x, 2), fastconv.max_pool2d(x, 2))
     assert_identical(fastconv.avg_pool2d(odd_x, 2), fastconv.avg_pool2d(x, 2))
+    assert_identical(fastconv.conv_transpose2d(odd_x, odd_w[:3]), fastconv.conv_transpose2d(x, w[:3]))
+    for op, parameter in (
+        ("adaptive_max_pool2d", 4),
+        ("adaptive_avg_pool2d", 4),
+        ("channel_max_pool", 3),
+        ("local_response_norm", 3),
+        ("im2col", 2),
+        ("pad", 2),
+    ):
+        assert_identical(getattr(fastconv, op)(odd_x, parameter), getattr(fastconv, op)(x, parameter), op)
+
+
+class Exchanged:
+    """An array of another library, as DLPack shows it: neither an ndarray nor convertible by ``__array__``."""
+
+    def __init__(self, array: Any, device: tuple[int, int] = (1, 0)) -> None:
+        self.array, self.device = array, device
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.device
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self.device[0] != 1:
+            raise BufferError("this array lies on a device that the CPU cannot read")
+        return self.array.__dlpack__(**options)
+
+
+def test_arrays_of_other_libraries_come_by_dlpack() -> None:
+    x, w = np.random.default_rng(3).standard_normal((2, 3, 9, 9)), np.ones((4, 3, 3, 3))
+    assert_identical(fastconv.conv2d(Exchanged(x), Exchanged(w)), fastconv.conv2d(x, w))
+    assert_identical(fastconv.pad(Exchanged(x), 2, "edge"), fastconv.pad(x, 2, "edge"))
+    with pytest.raises(ValueError, match=r"^conv2d: input is no array.*(device|DLPack)"):
+        fastconv.conv2d(Exchanged(x, (2, 0)), w)
 
 
 def test_results_are_fresh_contiguous_arrays() -> None:
@@ -366,6 +467,13 @@ def test_results_are_fresh_contiguous_arrays() -> None:
         fastconv.conv2d(x, w, layout="NHWC"),
         fastconv.max_pool2d(x, 1, layout="NHWC"),
         fastconv.avg_pool2d(x, 1, layout="NHWC"),
+        fastconv.conv_transpose2d(x, w.reshape(3, 4, 1, 1), layout="NHWC"),
+        fastconv.adaptive_max_pool2d(x, None, layout="NHWC"),
+        fastconv.adaptive_avg_pool2d(x, (8, 9), layout="NHWC"),
+        fastconv.channel_max_pool(x, 1, layout="NHWC"),
+        fastconv.local_response_norm(x, 1, layout="NHWC"),
+        fastconv.im2col(x, 1, layout="NHWC"),
+        fastconv.pad(x, 0, layout="NHWC"),
     ):
         assert result.flags.c_contiguous
         assert result.flags.writeable

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import ALGORITHMS, Case, Conv, conv_cases, parameters
+from cases import ALGORITHMS, Case, cases_of, parameters
 from checking import call, check, compare, expected_of, operands_of, reference_results
+from geometries import Conv
 from tolerance import assert_identical
 from views import as_view
 
@@ -26,7 +27,7 @@ SPLIT = (
 )
 
 
-@pytest.mark.parametrize("case", parameters(conv_cases()))
+@pytest.mark.parametrize("case", parameters(cases_of("conv")))
 def test_matches_the_reference(case: Case) -> None:
     check(case)
 

@@ -20,7 +20,16 @@ CONVS = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight", "conv2d_backward")
 MAX_POOLS = ("max_pool2d", "max_pool2d_backward")
 AVG_POOLS = ("avg_pool2d", "avg_pool2d_backward")
 POOLS = (*MAX_POOLS, *AVG_POOLS)
-OPS = (*CONVS, *POOLS)
+TRANSPOSED = ("conv_transpose2d", "conv_transpose2d_backward")
+ADAPTIVE = ("adaptive_avg_pool2d", "adaptive_max_pool2d")
+ADAPTIVE_BACKWARD = ("adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward")
+CHANNEL_MAX = ("channel_max_pool", "channel_max_pool_backward")
+LRN = ("local_response_norm", "local_response_norm_backward")
+PATCHES = ("im2col", "col2im")
+PADS = ("pad", "pad_backward")
+UNSUFFIXED = (*CHANNEL_MAX, *LRN, *PATCHES, *PADS)
+SUFFIXED = (*CONVS, *POOLS, *TRANSPOSED, *ADAPTIVE, *ADAPTIVE_BACKWARD)
+OPS = (*SUFFIXED, *UNSUFFIXED)
 
 
 def ones(*shape: int, dtype: Any = F32) -> Any:
@@ -28,6 +37,7 @@ def ones(*shape: int, dtype: Any = F32) -> Any:
 
 
 INPUT, WEIGHT, CONVOLVED, POOLED = (2, 4, 7, 8), (6, 2, 3, 3), (2, 6, 5, 6), (2, 4, 3, 4)
+MAXED, COLUMNS = (2, 2, 7, 8), (2, 16, 42)
 GOOD: dict[str, dict[str, Any]] = {
     "conv2d": {"input": ones(*INPUT), "weight": ones(*WEIGHT), "bias": ones(6), "groups": 2},
     "conv2d_grad_input": {
@@ -57,6 +67,33 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "avg_pool2d": {"input": ones(*INPUT), "kernel_size": 2},
     "avg_pool2d_backward": {"grad_output": ones(*POOLED), "input_shape": INPUT, "kernel_size": 2},
+    "conv_transpose2d": {"input": ones(*CONVOLVED), "weight": ones(*WEIGHT), "bias": ones(4), "groups": 2},
+    "conv_transpose2d_backward": {
+        "grad_output": ones(*INPUT),
+        "input": ones(*CONVOLVED),
+        "weight": ones(*WEIGHT),
+        "groups": 2,
+    },
+    "adaptive_avg_pool2d": {"input": ones(*INPUT), "output_size": (3, 4)},
+    "adaptive_max_pool2d": {"input": ones(*INPUT), "output_size": (3, 4)},
+    "adaptive_avg_pool2d_backward": {"grad_output": ones(*POOLED), "input_shape": INPUT},
+    "adaptive_max_pool2d_backward": {
+        "grad_output": ones(*POOLED),
+        "indices": ones(*POOLED, dtype=np.int64),
+        "input_shape": INPUT,
+    },
+    "channel_max_pool": {"input": ones(*INPUT), "size": 2},
+    "channel_max_pool_backward": {
+        "grad_output": ones(*MAXED),
+        "indices": ones(*MAXED, dtype=np.int64),
+        "input_shape": INPUT,
+    },
+    "local_response_norm": {"input": ones(*INPUT), "size": 3},
+    "local_response_norm_backward": {"grad_output": ones(*INPUT), "input": ones(*INPUT), "size": 3},
+    "im2col": {"input": ones(*INPUT), "kernel_size": 2},
+    "col2im": {"input": ones(*COLUMNS), "output_size": (7, 8), "kernel_size": 2},
+    "pad": {"input": ones(*INPUT), "padding": 1},
+    "pad_backward": {"grad_output": ones(*INPUT), "padding": 1},
 }
 
 HUGE = 2**62  # of which two do not add in 64 bits
@@ -74,30 +111,64 @@ def array_rows(ops: tuple[str, ...], argument: str, *shapes: tuple[int, ...]) ->
     return [(ops, argument, ones(*shape), ValueError, str(shape)) for shape in shapes]
 
 
-WITH_OUT = tuple(op for op in OPS if op != "conv2d_backward")
+WITH_OUT = tuple(op for op in OPS if op not in ("conv2d_backward", "conv_transpose2d_backward"))
+WINDOWED = (*CONVS, *POOLS, *TRANSPOSED, *PATCHES)  # with stride, padding and mostly dilation
+DILATED = (*CONVS, *MAX_POOLS, *TRANSPOSED, *PATCHES)
+WITH_KERNEL = (*POOLS, *PATCHES)
+FORWARD = tuple(op for op in OPS if "input" in GOOD[op] and "grad_output" not in GOOD[op])
+NEEDS_KERNEL = ("max_pool2d", *AVG_POOLS, *PATCHES)
+WITH_SHAPE = (
+    *("conv2d_grad_input", "max_pool2d_backward", "avg_pool2d_backward"),
+    *(*ADAPTIVE_BACKWARD, "channel_max_pool_backward"),
+)
 TABLE: list[Row] = [
-    *rows((*CONVS, *POOLS), "stride", ValueError, 0, -3, (1, 2, 3), (1,), (1, 0), (), 2**70),
-    *rows((*CONVS, *POOLS), "stride", TypeError, 2.0, True, "2", (1, 2.5), (1, "2"), np.float64(2)),
-    *rows(CONVS, "stride", TypeError, None),
-    *rows((*CONVS, *MAX_POOLS), "dilation", ValueError, 0, -3, (1, 2, 3), (1,), (2, 0)),
-    *rows((*CONVS, *MAX_POOLS), "dilation", ValueError, HUGE, 99, text=""),
-    *rows((*CONVS, *MAX_POOLS), "dilation", TypeError, 2.0, True, "2", None, (1, 2.5)),
-    *rows(OPS, "padding", ValueError, -1, (1, -2), (1, 2, 3), (1,), "full", ((1, 2),), ((1, -2), (0, 0))),
-    *rows(OPS, "padding", ValueError, ((1, 2, 3), (0, 0))),
-    *rows(OPS, "padding", TypeError, 1.0, True, None, (1, 0.5), ((1, 2.0), (0, 0)), (1, True)),
-    *rows(OPS, "padding", TOO_LARGE, HUGE, (0, HUGE), text=""),
-    *rows(OPS, "padding", ValueError, 2**70),
+    *rows(WINDOWED, "stride", ValueError, 0, -3, (1, 2, 3), (1,), (1, 0), (), 2**70),
+    *rows(WINDOWED, "stride", TypeError, 2.0, True, "2", (1, 2.5), (1, "2"), np.float64(2)),
+    *rows((*CONVS, *TRANSPOSED, *PATCHES), "stride", TypeError, None),
+    *rows(DILATED, "dilation", ValueError, 0, -3, (1, 2, 3), (1,), (2, 0)),
+    *rows(DILATED, "dilation", (ValueError, MemoryError), HUGE, text=""),
+    *rows((*CONVS, *MAX_POOLS, *PATCHES), "dilation", ValueError, 99, text=""),
+    *rows(DILATED, "dilation", TypeError, 2.0, True, "2", None, (1, 2.5)),
+    *rows((*WINDOWED, *PADS), "padding", ValueError, -1, (1, -2), (1, 2, 3), (1,), "full", ((1, 2),)),
+    *rows((*WINDOWED, *PADS), "padding", ValueError, ((1, 2, 3), (0, 0)), ((1, -2), (0, 0))),
+    *rows((*WINDOWED, *PADS), "padding", TypeError, 1.0, True, None, (1, 0.5), ((1, 2.0), (0, 0)), (1, True)),
+    *rows((*WINDOWED, *PADS), "padding", TOO_LARGE, HUGE, (0, HUGE), text=""),
+    *rows((*WINDOWED, *PADS), "padding", ValueError, 2**70),
+    *rows(PADS, "padding", ValueError, "same", "valid"),
     *rows(POOLS, "padding", ValueError, 2, (0, 2), ((0, 0), (2, 0)), 99),
-    *rows(CONVS, "groups", ValueError, 0, -1, 3, 2**70),
-    *rows(CONVS, "groups", TypeError, 2.0, True, "2", None, (2,)),
+    *rows(TRANSPOSED, "padding", ValueError, 99, (0, 9)),
+    *rows(("pad_backward",), "padding", ValueError, 4, (0, 9)),
+    *rows((*CONVS, *TRANSPOSED), "groups", ValueError, 0, -1, 4, 2**70),
+    *rows((*CONVS, *TRANSPOSED), "groups", TypeError, 2.0, True, "2", None, (2,)),
+    *rows(TRANSPOSED, "output_padding", ValueError, -1, (0, -1), (1, 2, 3), 1, (0, 3), HUGE, 2**70),
+    *rows(TRANSPOSED, "output_padding", TypeError, 0.0, "0", None, True),
     *rows(OPS, "layout", ValueError, "NWHC", "nchw", "NCDHW", "NC", ""),
     *rows(OPS, "layout", (TypeError, ValueError), 3, ("N", "C")),
-    *rows(CONVS, "algorithm", ValueError, "fft", "", "Direct"),
-    *rows(CONVS, "algorithm", (TypeError, ValueError), None, 1),
+    *rows(PADS, "mode", ValueError, "zeros", "mirror", ""),
+    *rows(PADS, "mode", (TypeError, ValueError), None, 0),
+    *rows(("pad",), "value", TypeError, "0", None, (1,), 1j),
+    *rows(ADAPTIVE, "output_size", ValueError, 0, -1, (3,), (1, 2, 3), (3, 0), (None, -1), 2**70),
+    *rows(ADAPTIVE, "output_size", TypeError, 2.0, "3", True, (3, 4.0)),
+    *rows(ADAPTIVE, "output_size", TOO_LARGE, HUGE, (1, 2**50), text=""),
+    *rows(("col2im",), "output_size", ValueError, (7, 9), (), (1, 2, 3, 4), (7, 0), 2**70, (7,)),
+    *rows(("col2im",), "output_size", TypeError, 7.5, "78", None, (7, 8.0)),
+    *rows(("channel_max_pool",), "size", ValueError, 0, -2, 3, 8, 2**70),
+    *rows(LRN, "size", ValueError, 0, -2, 2**70),
+    *rows(("channel_max_pool", *LRN), "size", TypeError, 2.0, "2", None, True, (2,)),
+    *[row for name in ("alpha", "beta", "k") for row in rows(LRN, name, TypeError, "1", None, (1,), True, 1j)],
+    *rows((*CONVS, *TRANSPOSED), "algorithm", ValueError, "fft", "", "Direct"),
+    *rows((*CONVS, *TRANSPOSED), "algorithm", (TypeError, ValueError), None, 1),
     *rows(("conv2d",), "activation", ValueError, "tanh", "leaky_relu", ("leaky_relu",), ("elu", 1.0)),
     *rows(("conv2d",), "activation", (TypeError, ValueError), 1, ("leaky_relu", "x"), ("leaky_relu", None)),
-    *rows(("conv2d_backward",), "needs", ValueError, ("inputs",), ("input", "out"), text="input"),
-    *rows(("conv2d_backward",), "needs", (TypeError, ValueError), 5, (1,), None),
+    *rows(
+        ("conv2d_backward", "conv_transpose2d_backward"),
+        "needs",
+        ValueError,
+        ("inputs",),
+        ("input", "out"),
+        text="input",
+    ),
+    *rows(("conv2d_backward", "conv_transpose2d_backward"), "needs", (TypeError, ValueError), 5, (1,), None),
     # shapes
     *array_rows(("conv2d",), "input", (7, 8), (8,), (1, 2, 4, 7, 8), (2, 3, 7, 8), (2, 4, 2, 8), (2, 4, 7, 2)),
     *array_rows(("conv2d",), "input", (2, 0, 7, 8), (2, 4, 0, 8)),
@@ -105,7 +176,7 @@ TABLE: list[Row] = [
     *array_rows(("conv2d", "conv2d_grad_input"), "weight", (6, 2, 9, 3), (6, 2, 3, 9), (6, 2, 0, 3)),
     *array_rows(("conv2d",), "bias", (5,), (6, 1), (1,), ()),
     *array_rows(
-        tuple(op for op in OPS if "grad" in op or "backward" in op),
+        tuple(op for op in SUFFIXED if ("grad" in op or "backward" in op) and "adaptive" not in op),
         "grad_output",
         (7, 8),
         (3, 6, 5, 6),
@@ -113,35 +184,50 @@ TABLE: list[Row] = [
         (2, 6, 5, 7),
         (2, 4, 9, 4),
     ),
-    *array_rows(("max_pool2d", "avg_pool2d"), "input", (7, 8), (1, 2, 4, 7, 8), (2, 0, 7, 8), (2, 4, 7, 0)),
+    *array_rows(ADAPTIVE_BACKWARD, "grad_output", (7, 8), (3, 4, 3, 4), (2, 5, 3, 4), (2, 4, 0, 4)),
+    *array_rows(("channel_max_pool_backward",), "grad_output", (7, 8), (2, 3, 7, 8), (2, 2, 7, 9), (3, 2, 7, 8)),
+    *array_rows(("local_response_norm_backward",), "grad_output", (7, 8), (2, 4, 7, 9), (2, 3, 7, 8)),
+    *array_rows(("pad_backward",), "grad_output", (7, 8), (4, 7, 2), (2, 4, 2, 8), (2, 0, 7, 8)),
+    *array_rows(("conv_transpose2d",), "input", (7, 8), (1, 2, 6, 5, 6), (2, 5, 5, 6), (2, 0, 5, 6), (2, 6, 0, 6)),
+    *array_rows(("conv_transpose2d_backward",), "input", (7, 8), (2, 5, 5, 6), (3, 6, 5, 6), (2, 6, 5, 7)),
+    *array_rows(TRANSPOSED, "weight", (6, 2, 3), (5, 2, 3, 3), (6, 0, 3, 3), (6, 2, 0, 3)),
+    *array_rows(("conv_transpose2d",), "bias", (5,), (6,), (4, 1), ()),
+    *array_rows(("col2im",), "input", (16, 42), (2, 15, 42), (2, 16, 41), (2, 0, 42), (1, 2, 16, 42)),
+    *array_rows(("im2col", "pad", *LRN, "channel_max_pool"), "input", (7, 8), (8,), (2, 0, 7, 8), (1,) * 6),
+    *array_rows((*ADAPTIVE, "max_pool2d", "avg_pool2d"), "input", (7, 8), (1, 2, 4, 7, 8), (2, 0, 7, 8), (2, 4, 7, 0)),
     *array_rows(("conv2d_grad_weight", "conv2d_backward"), "input", (3, 4, 7, 8), (2, 3, 7, 8), (2, 4, 7, 9)),
-    *rows(
-        ("conv2d_grad_input", "max_pool2d_backward", "avg_pool2d_backward"),
-        "input_shape",
-        ValueError,
-        *((4, 7), (2, 4, 7, 8, 9), (2, 4, -7, 8), (2, 5, 7, 8), (2, 4, 0, 8)),
-    ),
+    *rows(WITH_SHAPE, "input_shape", ValueError, (4, 7), (2, 4, 7, 8, 9), (2, 4, -7, 8), (2, 5, 7, 8), (2, 4, 0, 8)),
     *rows(("conv2d_grad_input",), "input_shape", TypeError, (2, 4, 7.0, 8), 7, None, "2478", (2, 4, True, 8)),
-    *rows(("max_pool2d_backward", "avg_pool2d_backward"), "input_shape", TypeError, (2, 4, 7.0, 8), 7, None),
+    *rows(WITH_SHAPE[1:], "input_shape", TypeError, (2, 4, 7.0, 8), 7, None),
+    *rows(WITH_SHAPE[1:], "input_shape", TOO_LARGE, (2, 4, HUGE, HUGE), text=""),
     *rows(("conv2d_grad_input",), "input_shape", TOO_LARGE, (2, 4, HUGE, HUGE), text=""),
     *rows(("conv2d_grad_weight",), "weight_shape", ValueError, (6, 2, 3), (6, 4, 3, 3), (6, 2, 9, 3), (6, 2, -3, 3)),
     *rows(("conv2d_grad_weight",), "weight_shape", TypeError, (6, 2, 3.0, 3), 6, None),
     *rows(("conv2d_grad_weight",), "weight_shape", TOO_LARGE, (HUGE, 2, HUGE, 3), text=""),
     # windows of pools
-    *rows(POOLS, "kernel_size", ValueError, 0, -1, (2,), (1, 2, 3), (2, 0), 2**70),
-    *rows(("max_pool2d", "avg_pool2d", "avg_pool2d_backward"), "kernel_size", ValueError, 99, (2, 9)),
-    *rows(("max_pool2d", "avg_pool2d", "avg_pool2d_backward"), "kernel_size", TOO_LARGE, HUGE, text=""),
-    *rows(POOLS, "kernel_size", TypeError, 2.0, True, "2", (2, 2.0)),
-    *rows(("max_pool2d", "avg_pool2d", "avg_pool2d_backward"), "kernel_size", TypeError, None),
+    *rows(WITH_KERNEL, "kernel_size", ValueError, 0, -1, (2,), (1, 2, 3), (2, 0), 2**70),
+    *rows(WITH_KERNEL, "kernel_size", TypeError, 2.0, True, "2", (2, 2.0)),
+    *rows(NEEDS_KERNEL, "kernel_size", ValueError, 99, (2, 9)),
+    *rows(NEEDS_KERNEL, "kernel_size", TOO_LARGE, HUGE, text=""),
+    *rows(NEEDS_KERNEL, "kernel_size", TypeError, None),
     *rows(AVG_POOLS, "divisor_override", ValueError, 0),
     *rows(AVG_POOLS, "divisor_override", TypeError, 2.5, True, "2"),
     # indices
-    *rows(("max_pool2d_backward",), "indices", ValueError, np.full(POOLED, 56), text="56"),
-    *rows(("max_pool2d_backward",), "indices", ValueError, np.full(POOLED, -1), text="-1"),
-    *rows(("max_pool2d_backward",), "indices", ValueError, np.full(POOLED, HUGE), text=str(HUGE)),
-    *rows(("max_pool2d_backward",), "indices", ValueError, np.zeros((2, 4, 3, 3), int), text="(2, 4, 3, 3)"),
-    *rows(("max_pool2d_backward",), "indices", TypeError, np.zeros(POOLED), text="float64"),
-    *rows(("max_pool2d_backward",), "indices", TypeError, np.zeros(POOLED, bool), text="bool"),
+    *[
+        row
+        for ops, shape, end in (
+            (("max_pool2d_backward", "adaptive_max_pool2d_backward"), POOLED, 56),
+            (("channel_max_pool_backward",), MAXED, 4),
+        )
+        for row in (
+            *rows(ops, "indices", ValueError, np.full(shape, end), text=str(end)),
+            *rows(ops, "indices", ValueError, np.full(shape, -1), text="-1"),
+            *rows(ops, "indices", ValueError, np.full(shape, HUGE), text=str(HUGE)),
+            *rows(ops, "indices", ValueError, np.zeros((2, 4, 3, 3), int), text="(2, 4, 3, 3)"),
+            *rows(ops, "indices", TypeError, np.zeros(shape), text="float64"),
+            *rows(ops, "indices", TypeError, np.zeros(shape, bool), text="bool"),
+        )
+    ],
     # types of arrays
     *[
         (ops, name, np.zeros(GOOD[ops[0]][name].shape, dtype), TypeError, dtype)
@@ -149,10 +235,10 @@ TABLE: list[Row] = [
         for ops, names in ((("conv2d",), ("input", "weight", "bias")), (("conv2d_grad_input",), ("grad_output",)))
         for name in names
     ],
-    *[((op,), "input", np.zeros(INPUT, "complex64"), TypeError, "complex64") for op in ("max_pool2d", "avg_pool2d")],
-    *rows(("conv2d", "max_pool2d", "avg_pool2d"), "input", TypeError, np.zeros(INPUT, "U3"), text=""),
-    *rows(("conv2d", "max_pool2d", "avg_pool2d"), "input", (TypeError, ValueError), None, "image", text=""),
-    *rows(("conv2d", "max_pool2d", "avg_pool2d"), "input", (TypeError, ValueError), [[1.0], [1.0, 2.0]], text=""),
+    *[((op,), "input", np.zeros(INPUT, "complex64"), TypeError, "complex64") for op in FORWARD],
+    *rows(FORWARD, "input", TypeError, np.zeros(INPUT, "U3"), text=""),
+    *rows(FORWARD, "input", (TypeError, ValueError), None, "image", text=""),
+    *rows(FORWARD, "input", (TypeError, ValueError), [[1.0], [1.0, 2.0]], text=""),
 ]
 
 
@@ -285,15 +371,18 @@ def test_every_op_names_itself() -> None:
             "input_shape": x.shape,
             "weight_shape": w.shape,
             "kernel_size": 2,
+            "output_size": 4,
+            "stride": 1,
         }
-        for two_dimensional in OPS:
+        for two_dimensional in SUFFIXED:
             op = two_dimensional.replace("2d", digit)
             function = getattr(fastconv, op)
-            given = {name: arrays[name] for name in inspect.signature(function).parameters if name in arrays}
-            function(**given, stride=1)
-            with pytest.raises(ValueError, match="stride") as caught:
-                function(**given, stride=-7)
-            _says(str(caught.value), op, "stride", "-7")
+            taken = arrays | ({"input": y, "grad_output": x} if "transpose" in op else {})
+            given = {name: taken[name] for name in inspect.signature(function).parameters if name in taken}
+            function(**given, layout=None)
+            with pytest.raises(ValueError, match="layout") as caught:
+                function(**given, layout="CHWN")
+            _says(str(caught.value), op, "layout", "CHWN")
 
 
 def test_the_rank_generic_ops_want_a_batch() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from cases import ALGORITHMS, BASE, Conv, Pool, conv_features, pool_features
+from cases import ALGORITHMS
 from checking import call, operands_of, terms_of
+from features import BASE, TABLE
+from geometries import Conv, Norm, Transpose
 from numpy.typing import NDArray
 from tolerance import gamma
 
@@ -16,12 +19,25 @@ import fastconv
 
 Array = NDArray[Any]
 
-CONVS = tuple(
-    geometry
-    for rank in BASE
-    for geometry in conv_features(rank)
-    if geometry.batch and geometry.view == geometry.weight_view == "plain" and geometry.out is None
-)
+
+def features(*stems: str) -> tuple[Any, ...]:
+    """The features of some ops, less those that are about memory."""
+    return tuple(
+        geometry
+        for stem in stems
+        for rank in BASE
+        for geometry in TABLE[stem][0](rank)
+        if geometry.batch and geometry.out is None
+        if geometry.view == getattr(geometry, "weight_view", "plain") == "plain"
+        if getattr(geometry, "values", "normal") in ("normal", "ties")
+    )
+
+
+def name_of(geometry: Any) -> str:
+    return f"{geometry.stem}-{geometry}"
+
+
+CONVS = features("conv")
 SMOOTH = tuple(geometry for geometry in CONVS if geometry.activation is None)
 
 
@@ -31,8 +47,8 @@ def dot(a: Array, b: Array) -> float:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("geometry", SMOOTH, ids=str)
-def test_adjoint_identity(isa: str, geometry: Conv, algorithm: str, dtype: str) -> None:
+@pytest.mark.parametrize("geometry", (*SMOOTH, *features("conv_transpose")), ids=name_of)
+def test_adjoint_identity(isa: str, geometry: Conv | Transpose, algorithm: str, dtype: str) -> None:
     """<conv(x, w), g> = <x, grad_input(g, w)> = <w, grad_weight(g, x)>, for it is linear in x and in w.
 
     Each of the three is a sum of the same products x w g, and off by at most gamma(n) times the sum of their absolute
@@ -40,14 +56,15 @@ def test_adjoint_identity(isa: str, geometry: Conv, algorithm: str, dtype: str) 
     """
     operands = operands_of(geometry, dtype) | {"bias": None}
     x, w, g = operands["input"], operands["weight"], operands["grad_output"]
-    y, grad_input, grad_weight = (
-        call(fastconv, geometry, pass_name, operands, algorithm=algorithm).popitem()
-        for pass_name in ("forward", "grad_input", "grad_weight")
-    )
+    passes = ("forward", "grad_input", "grad_weight") if isinstance(geometry, Conv) else ("forward", "backward")
+    results: dict[str, Array] = {}
+    for pass_name in passes:
+        results |= call(fastconv, geometry, pass_name, operands, algorithm=algorithm)
     positive = {name: None if array is None else np.abs(array) for name, array in operands.items()}
     magnitude = dot(call(fastconv, geometry, "forward", positive)["output"], positive["grad_output"]) * 1.01
-    products = [dot(y[1], g), dot(grad_input[1], x), dot(grad_weight[1], w)]
-    bounds = [gamma(terms_of(geometry, name) + 2, dtype) * magnitude for name, _ in (y, grad_input, grad_weight)]
+    products = [dot(results["output"], g), dot(results["grad_input"], x), dot(results["grad_weight"], w)]
+    names = ("output", "grad_input", "grad_weight")
+    bounds = [gamma(terms_of(geometry, name) + 2, dtype) * magnitude for name in names]
     assert abs(products[0] - products[1]) <= bounds[0] + bounds[1] + 1e-30
     assert abs(products[0] - products[2]) <= bounds[0] + bounds[2] + 1e-30
 
@@ -89,25 +106,73 @@ def _linear(geometry: Conv, operands: dict[str, Array], algorithm: str) -> Array
     return call(fastconv, geometry, "forward", operands, algorithm=algorithm, activation=None)["output"]
 
 
-POOLS = tuple(
-    geometry
-    for rank in BASE
-    for op in ("max_pool", "avg_pool")
-    for geometry in pool_features(op, rank)
-    if geometry.batch and geometry.view == "plain" and geometry.out is None and geometry.values in ("ties", "normal")
-)
+POOLS = ("max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool", "channel_max_pool")
 
 
-@pytest.mark.parametrize("geometry", POOLS, ids=lambda geometry: f"{geometry.op}-{geometry}")
-def test_pool_backward_is_the_slope(isa: str, geometry: Pool) -> None:
+@pytest.mark.parametrize("geometry", features(*POOLS), ids=name_of)
+def test_pool_backward_is_the_slope(isa: str, geometry: Any) -> None:
     random = np.random.default_rng(4)
     # All different by at least 1: a step of 1/8 along a direction of at most 1 changes no maximum.
     x = random.permutation(math.prod(geometry.input_shape)).reshape(geometry.input_shape).astype(np.float64)
     operands = {"input": x, "grad_output": operands_of(geometry, "float64")["grad_output"]}
-    if geometry.op == "max_pool":
+    if "max_pool" in geometry.stem:
         operands["indices"] = call(fastconv, geometry, "indices", operands)["indices"]
     along = random.uniform(-1, 1, x.shape)
     changes = slope(lambda x: call(fastconv, geometry, "forward", {"input": x})["output"], x, along, 0.125)
     gradient = call(fastconv, geometry, "backward", operands)["grad_input"]
     scale = dot(np.abs(gradient), np.abs(along)) + dot(np.abs(changes), np.abs(operands["grad_output"])) + 1
     assert abs(dot(changes, operands["grad_output"]) - dot(gradient, along)) <= 1e-10 * scale
+
+
+@pytest.mark.parametrize("geometry", features("conv_transpose"), ids=str)
+def test_conv_transpose_backward_is_the_slope(isa: str, geometry: Transpose) -> None:
+    operands = {name: array for name, array in operands_of(geometry, "float64").items() if array is not None}
+    operands.setdefault("bias", np.zeros(geometry.filters))
+    grads = call(fastconv, geometry, "backward", operands)
+    random = np.random.default_rng(5)
+    for name, gradient in zip(("input", "weight", "bias"), grads.values(), strict=True):
+        along = random.standard_normal(operands[name].shape)
+        changes = slope(
+            lambda array, name=name: _output(geometry, operands | {name: array}), operands[name], along, 1.0
+        )
+        scale = dot(np.abs(gradient), np.abs(along)) + 1
+        assert abs(dot(changes, operands["grad_output"]) - dot(gradient, along)) <= 1e-12 * scale, name
+
+
+def _output(geometry: Any, operands: dict[str, Array]) -> Array:
+    return call(fastconv, geometry, "forward", operands)["output"]
+
+
+@pytest.mark.parametrize("geometry", features("adaptive_avg_pool", "patches", "pad"), ids=name_of)
+def test_adjoint_identity_of_what_is_linear(isa: str, geometry: Any) -> None:
+    """<f(x), g> = <x, f's gradient of g>, each off by at most gamma(n) times the sum of the terms' absolute values."""
+    operands = operands_of(geometry, "float64")
+    x, g = operands["input"], operands["grad_output"]
+    there, back = ("im2col", "col2im") if geometry.stem == "patches" else ("forward", "backward")
+    if getattr(geometry, "value", 0):
+        geometry = replace(geometry, value=0.0)  # what is added is no function of x
+    (y,), ((name, gradient),) = (
+        call(fastconv, geometry, there, operands).values(),
+        call(fastconv, geometry, back, operands).items(),
+    )
+    positive = {"input": np.abs(x)}
+    magnitude = dot(call(fastconv, geometry, there, positive)["output"], np.abs(g)) * 1.01
+    bound = gamma(terms_of(geometry, "output") + 2, "float64") + gamma(terms_of(geometry, name) + 2, "float64")
+    assert abs(dot(y, g) - dot(gradient, x)) <= bound * magnitude + 1e-30
+
+
+@pytest.mark.parametrize("geometry", features("local_response_norm"), ids=str)
+def test_local_response_norm_backward_is_the_slope(isa: str, geometry: Norm) -> None:
+    operands = operands_of(geometry, "float64")
+    x, g = operands["input"], operands["grad_output"]
+    along = np.random.default_rng(6).uniform(-1, 1, x.shape)
+
+    def norm(x: Array) -> Array:
+        return _output(geometry, operands | {"input": x})
+
+    # Two steps, so that the error of the third order leaves.
+    near, far = slope(norm, x, along, 2.0**-12), slope(norm, x, along, 2.0**-11)
+    changes = (4 * near - far) / 3
+    gradient = call(fastconv, geometry, "backward", operands)["grad_input"]
+    scale = dot(np.abs(gradient), np.abs(along)) + 1
+    assert abs(dot(changes, g) - dot(gradient, along)) <= 1e-9 * scale

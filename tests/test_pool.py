@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import POOL_PASSES, Case, Pool, parameters, pool_cases
+from cases import POOL_PASSES, Case, cases_of, parameters
 from checking import call, check, operands_of
+from geometries import Pool
 from tolerance import assert_identical
 from views import as_view
 
@@ -21,12 +22,12 @@ SPLIT = tuple(
 )
 
 
-@pytest.mark.parametrize("case", parameters(pool_cases("max_pool")))
+@pytest.mark.parametrize("case", parameters(cases_of("max_pool")))
 def test_max_pool_matches_the_reference(case: Case) -> None:
     check(case)
 
 
-@pytest.mark.parametrize("case", parameters(pool_cases("avg_pool")))
+@pytest.mark.parametrize("case", parameters(cases_of("avg_pool")))
 def test_avg_pool_matches_the_reference(case: Case) -> None:
     check(case)
 

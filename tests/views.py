@@ -14,26 +14,33 @@ VIEWS = (*OUT_VIEWS, "broadcast", "broadcast_last")
 SENTINEL = -12345.0
 
 
+def sentinel(dtype: DTypeLike) -> Any:
+    """What memory holds that nobody has written."""
+    kind = np.dtype(dtype).kind
+    return np.array(SENTINEL if kind == "f" else True if kind == "b" else np.iinfo(dtype).max - 7).astype(dtype)
+
+
 def empty_view(shape: tuple[int, ...], dtype: DTypeLike, kind: str) -> tuple[Array, Array]:
     """A buffer full of the sentinel and a writeable view of it, of the given shape."""
+    unwritten = sentinel(dtype)
     if kind == "plain":
-        buffer = np.full(shape, SENTINEL, dtype)
+        buffer = np.full(shape, unwritten, dtype)
         return buffer, buffer
     if kind == "offset":  # contiguous, one element past where the allocator aligned it
-        buffer = np.full(int(np.prod(shape)) + 1, SENTINEL, dtype)
+        buffer = np.full(int(np.prod(shape)) + 1, unwritten, dtype)
         return buffer, buffer[1:].reshape(shape)
     if kind == "strided":  # no unit stride anywhere, gaps on every axis
-        buffer = np.full([2 * size + 1 for size in shape], SENTINEL, dtype)
+        buffer = np.full([2 * size + 1 for size in shape], unwritten, dtype)
         return buffer, buffer[tuple(slice(1, 2 * size + 1, 2) for size in shape)]
     if kind == "negative":
-        buffer = np.full(shape, SENTINEL, dtype)
+        buffer = np.full(shape, unwritten, dtype)
         return buffer, buffer[tuple([slice(None, None, -1)] * len(shape))]
     if kind == "transposed":
-        buffer = np.full(shape[::-1], SENTINEL, dtype)
+        buffer = np.full(shape[::-1], unwritten, dtype)
         return buffer, buffer.T
     if kind in ("slice_of_axis_1", "slice_of_last_axis"):  # a place in a concatenation buffer
         axis = len(shape) - 1 if kind == "slice_of_last_axis" else min(1, len(shape) - 1)
-        buffer = np.full([size + 3 * (a == axis) for a, size in enumerate(shape)], SENTINEL, dtype)
+        buffer = np.full([size + 3 * (a == axis) for a, size in enumerate(shape)], unwritten, dtype)
         return buffer, buffer[(slice(None),) * axis + (slice(2, 2 + shape[axis]),)]
     raise ValueError(kind)
 
@@ -52,7 +59,7 @@ def as_view(array: Array, kind: str) -> Array:
 def written_outside(buffer: Array, view: Array) -> bool:
     """Whether anything of the buffer but the view has been written."""
     kept = view.copy()
-    view[...] = SENTINEL
-    changed = bool((buffer != np.asarray(SENTINEL, buffer.dtype)).any())
+    view[...] = sentinel(buffer.dtype)
+    changed = bool((buffer != sentinel(buffer.dtype)).any())
     view[...] = kept
     return changed

@@ -65,3 +65,13 @@ int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds) {
     const fc_kernels *kernels = fc_kernels_for(isa, dtype);
     return kernels ? kernels->fma_rounds(rounds) : 0;
 }
+
+fc_status fc_copy_rounds(int isa, void *dst, const void *src, int64_t bytes, int64_t rounds) {
+    const fc_kernels *kernels = fc_kernels_for(isa, FC_FLOAT32);
+    if (!kernels)
+        return FC_UNSUPPORTED;
+    const ptrdiff_t item = kernels->itemsize;
+    for (int64_t i = 0; i < rounds; ++i)
+        kernels->copy_matrix((fc_matrix){dst, 0, item}, (fc_matrix){(char *)src, 0, item}, 1, bytes / item);
+    return FC_OK;
+}

@@ -1,0 +1,422 @@
+"""The geometries of the table, op by op: features, widths, and a few large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from typing import Any
+
+from geometries import Adaptive, ChannelPool, Conv, Norm, Pad, Patches, Pool, Transpose
+from views import OUT_VIEWS, VIEWS
+
+
+def around(width: int) -> list[int]:
+    return sorted({1, width - 1, width, width + 1, 2 * width + 1} - {0})
+
+
+BASE: dict[int, tuple[int, ...]] = {1: (19,), 2: (9, 11), 3: (5, 6, 7)}
+
+
+def conv_features(rank: int) -> Iterator[Conv]:
+    def per_axis(*values: Any) -> tuple[Any, ...]:
+        return values[:rank]
+
+    sizes = BASE[rank]
+    geometries: list[dict[str, Any]] = [
+        {},
+        {"stride": 2},
+        {"stride": per_axis(3, 1, 2), "padding": 1},
+        {"stride": 5, "kernel": 2},  # inputs no window reads
+        {"padding": per_axis(2, 0, 1)},
+        {"padding": 4},  # windows wholly inside the padding
+        {"padding": per_axis((1, 2), (0, 3), (2, 0)), "stride": 2},
+        {"padding": "valid"},
+        {"padding": "same"},
+        {"padding": "same", "kernel": per_axis(2, 4, 1)},
+        {"padding": "same", "stride": 2, "dilation": 2},
+        {"dilation": 2},
+        {"dilation": per_axis(1, 3, 2), "stride": per_axis(2, 3, 1), "padding": 2},
+        {"kernel": 1},
+        {"kernel": 1, "stride": 2, "padding": 1},
+        {"kernel": per_axis(4, 1, 3)},
+        {"kernel": sizes},
+        {"kernel": 5, "padding": 2, "stride": 2},
+        {"groups": 2},
+        {"groups": 2, "stride": 2, "padding": 1, "last": True},
+        {"groups": 4, "filters": 4, "padding": 1},
+        {"groups": 4, "filters": 4, "padding": 1, "stride": 2, "last": True},
+        {"groups": 4, "filters": 12, "dilation": 2},
+        {"channels": 1, "filters": 1},
+        {"channels": 7, "filters": 13},
+        {"channels": 13, "filters": 7, "last": True},
+        {"flip": True, "kernel": per_axis(2, 3, 2)},
+        {"flip": True, "groups": 2, "stride": 2, "padding": "same", "last": True},
+        {"bias": False},
+        {"activation": "relu"},
+        {"activation": ("leaky_relu", 0.25), "last": True},
+        {"activation": "relu", "bias": False, "groups": 4, "filters": 4},
+        {"batch": 0},
+        {"batch": 0, "last": True},
+        {"batch": 1},
+        {"batch": 5, "kernel": 1},
+        {"last": True},
+        {"last": True, "stride": 2, "padding": 1},
+        {"last": True, "dilation": per_axis(3, 1, 2), "padding": per_axis((0, 3), (2, 1), (1, 1))},
+        {"unbatched": True},
+        {"unbatched": True, "last": True, "out": "strided"},
+        {"generic": True, "padding": 1},
+        {"generic": True, "last": True, "padding": 1},
+    ]
+    geometries += [{"view": view, "last": last} for view in VIEWS[1:] for last in (False, True)]
+    geometries += [{"weight_view": view} for view in VIEWS[1:]]
+    geometries += [{"out": out, "last": last} for out in OUT_VIEWS for last in (False, True)]
+    return (Conv(sizes=sizes, **geometry) for geometry in geometries)
+
+
+def conv_widths(width: int) -> Iterator[Conv]:
+    """Each size around the vector width as the output's width, as filters, as channels, in both layouts."""
+    for size, last, (kernel, stride) in product(around(width), (False, True), ((1, 1), (3, 1), (3, 2))):
+        fixed: dict[str, Any] = {"batch": 1, "kernel": kernel, "stride": stride, "last": last}
+        yield Conv(sizes=(kernel + 1, (size - 1) * stride + kernel), channels=2, filters=3, **fixed)
+        yield Conv(sizes=(kernel + 1, 5), channels=2, filters=size, **fixed)
+        yield Conv(sizes=(kernel + 1, 5), channels=size, filters=2, **fixed)
+        yield Conv(sizes=(kernel + 1, 5), channels=size, filters=size, groups=size, **fixed)
+
+
+LARGE_CONVS = (
+    Conv(sizes=(33, 37), batch=1, channels=96, filters=130, padding=1),
+    Conv(sizes=(33, 37), batch=1, channels=96, filters=130, padding=1, last=True),
+    Conv(sizes=(63, 61), channels=3, filters=40, kernel=11, stride=4, padding=2),
+    Conv(sizes=(63, 61), channels=3, filters=40, kernel=11, stride=4, padding=2, last=True),
+    Conv(sizes=(9, 9), channels=520, filters=48, kernel=1),
+    Conv(sizes=(14, 14), batch=3, channels=64, filters=64, groups=2, padding=1),
+    Conv(sizes=(40, 40), channels=70, filters=70, groups=70, padding=1),
+    Conv(sizes=(40, 40), channels=70, filters=70, groups=70, padding=1, last=True),
+    Conv(sizes=(3000,), channels=20, filters=33, kernel=9, stride=2),
+    Conv(sizes=(9, 10, 11), channels=17, filters=33, padding=1),
+)
+
+
+def pool_features(op: str, rank: int) -> Iterator[Pool]:
+    def per_axis(*values: Any) -> tuple[Any, ...]:
+        return values[:rank]
+
+    sizes = BASE[rank]
+    geometries: list[dict[str, Any]] = [
+        {},
+        {"kernel": 3, "stride": 2},
+        {"kernel": 3, "stride": 1, "padding": 1},
+        {"kernel": per_axis(3, 2, 1), "stride": per_axis(1, 3, 2)},
+        {"kernel": 1, "stride": 3},
+        {"kernel": sizes},
+        {"kernel": 2, "stride": 3, "ceil_mode": True},
+        {"kernel": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+        {"kernel": 3, "stride": 4, "padding": per_axis((2, 0), (0, 2), (1, 2)), "ceil_mode": True},
+        {"kernel": 3, "padding": "same"},
+        {"kernel": per_axis(2, 3, 4), "stride": 2, "padding": "same", "last": True},
+        {"kernel": 2, "padding": "valid"},
+        {"batch": 0},
+        {"batch": 0, "last": True},
+        {"batch": 1, "channels": 1},
+        {"channels": 13, "last": True, "kernel": 3, "stride": 2},
+        {"last": True},
+        {"last": True, "kernel": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+        {"unbatched": True},
+        {"unbatched": True, "last": True, "out": "strided"},
+        {"generic": True},
+        {"generic": True, "last": True},
+    ]
+    geometries += [{"view": view, "last": last} for view in VIEWS[1:] for last in (False, True)]
+    geometries += [{"out": out, "last": last} for out in OUT_VIEWS for last in (False, True)]
+    if op == "max_pool":
+        geometries += [
+            {"kernel": 2, "dilation": 2, "stride": 1},
+            {"kernel": 3, "dilation": per_axis(2, 1, 1), "padding": 1, "stride": 2, "last": True},
+        ]
+        for values, last in product(("normal", "nan", "infinite"), (False, True)):
+            geometries.append({"values": values, "last": last, "kernel": 3, "stride": 2, "padding": 1})
+            geometries.append({"values": values, "last": last, "kernel": 2})
+    else:
+        for padding, ceil_mode, last in product((1, per_axis((0, 1), (2, 0), (1, 2))), (False, True), (False, True)):
+            fixed: dict[str, Any] = {"padding": padding, "ceil_mode": ceil_mode, "last": last, "kernel": 3, "stride": 2}
+            geometries.append({"count_include_pad": False, **fixed})
+            geometries.append({"divisor_override": 7, **fixed})
+        geometries.append({"divisor_override": -3})
+        geometries = [{"values": "normal", **geometry} for geometry in geometries]
+    return (Pool(op=op, sizes=sizes, **geometry) for geometry in geometries)
+
+
+def pool_widths(op: str, width: int) -> Iterator[Pool]:
+    """Each size around the vector width as the output's width and as channels, in both layouts."""
+    for size, last, (kernel, stride) in product(around(width), (False, True), ((2, 2), (3, 2), (3, 1))):
+        fixed: dict[str, Any] = {"op": op, "batch": 1, "kernel": kernel, "stride": stride, "last": last}
+        yield Pool(sizes=(kernel + 1, (size - 1) * stride + kernel), channels=2, **fixed)
+        yield Pool(sizes=(kernel + 1, 5), channels=size, **fixed)
+
+
+# ---- what every op of the following is given
+
+
+def _memory(rank: int) -> list[dict[str, Any]]:
+    """Every kind of memory in both layouts, in two dimensions; a few in the others."""
+    if rank != 2:
+        kinds = [{"view": "strided"}, {"view": "negative", "last": True}, {"view": "broadcast_last"}]
+        return [*kinds, {"out": "strided"}, {"out": "transposed", "last": True}]
+    reads = [{"view": view, "last": last} for view in VIEWS[1:] for last in (False, True)]
+    return reads + [{"out": out, "last": last} for out in OUT_VIEWS for last in (False, True)]
+
+
+EVERY: list[dict[str, Any]] = [
+    {},
+    {"last": True},
+    {"batch": 0},
+    {"batch": 0, "last": True},
+    {"batch": 1},
+]
+SUFFIXED: list[dict[str, Any]] = [
+    *EVERY,
+    {"unbatched": True},
+    {"unbatched": True, "last": True, "out": "strided"},
+    {"generic": True},
+    {"generic": True, "last": True},
+]
+
+
+# ---- transposed convolution
+
+SMALL: dict[int, tuple[int, ...]] = {1: (11,), 2: (5, 7), 3: (3, 5, 4)}
+
+
+def transpose_features(rank: int) -> Iterator[Transpose]:
+    def per_axis(*values: Any) -> tuple[Any, ...]:
+        return values[:rank]
+
+    geometries: list[dict[str, Any]] = [
+        *SUFFIXED,
+        {"stride": 2},
+        {"stride": 2, "padding": 1, "last": True},
+        {"stride": per_axis(3, 1, 2), "padding": 1},
+        {"stride": 5, "kernel": 2},  # outputs no window reaches: the bias alone
+        {"stride": 4, "kernel": per_axis(1, 3, 2), "last": True},
+        {"stride": 3, "kernel": 2, "padding": 3},  # more cut off than a window is long
+        {"padding": per_axis(2, 0, 1)},
+        {"padding": per_axis((1, 2), (0, 3), (2, 0)), "stride": 2},
+        {"padding": "valid", "stride": 2},
+        {"kernel": 3, "padding": 2},  # every output has all taps
+        {"padding": "same"},
+        {"padding": "same", "stride": 2},
+        {"padding": "same", "kernel": per_axis(2, 4, 1), "last": True},
+        {"padding": "same", "stride": 3, "kernel": per_axis(1, 4, 2)},  # shorter than the stride: rows appended
+        {"padding": "same", "stride": 2, "dilation": 2},
+        {"padding": "same", "stride": 2, "output_padding": 1, "kernel": per_axis(4, 1, 3)},
+        {"output_padding": 1, "stride": 2},
+        {"output_padding": per_axis(2, 0, 1), "stride": 3, "padding": 1, "last": True},
+        {"output_padding": 2, "dilation": 3},  # as long as the stride or longer: only dilation allows it
+        {"output_padding": per_axis(2, 3, 2), "stride": 2, "dilation": 4, "padding": 1, "kernel": 2},
+        {"dilation": 2},
+        {"dilation": per_axis(1, 3, 2), "stride": per_axis(2, 3, 1), "padding": 2},
+        {"dilation": per_axis(3, 1, 2), "padding": per_axis((0, 3), (2, 1), (1, 1)), "last": True},
+        {"kernel": 1},
+        {"kernel": 1, "stride": 2, "output_padding": 1},
+        {"kernel": 1, "stride": 3, "padding": 1, "last": True},
+        {"kernel": per_axis(4, 1, 3)},
+        {"groups": 2},
+        {"groups": 2, "stride": 2, "padding": 1, "last": True},
+        {"groups": 4, "filters": 4, "stride": 2, "padding": 1},
+        {"groups": 4, "filters": 4, "stride": 2, "padding": 1, "last": True},
+        {"groups": 4, "filters": 12, "dilation": 2},
+        {"channels": 1, "filters": 1},
+        {"channels": 7, "filters": 13, "stride": 2},
+        {"channels": 13, "filters": 7, "last": True},
+        {"bias": False},
+        {"bias": False, "stride": 4, "kernel": 2, "last": True},
+        *_memory(rank),
+        *({"weight_view": view} for view in VIEWS[1:] if rank == 2 or view in ("strided", "transposed")),
+    ]
+    return (Transpose(sizes=SMALL[rank], **geometry) for geometry in geometries)
+
+
+def transpose_widths(width: int) -> Iterator[Transpose]:
+    for size, last, (kernel, stride) in product(around(width), (False, True), ((2, 1), (3, 2))):
+        fixed: dict[str, Any] = {"batch": 1, "kernel": kernel, "stride": stride, "last": last}
+        yield Transpose(sizes=(2, size), channels=2, filters=3, **fixed)
+        yield Transpose(sizes=(2, 3), channels=size, filters=2, **fixed)
+        yield Transpose(sizes=(2, 3), channels=2, filters=size, **fixed)
+        yield Transpose(sizes=(2, 3), channels=size, filters=size, groups=size, **fixed)
+
+
+LARGE_TRANSPOSES = (
+    Transpose(sizes=(13, 15), channels=70, filters=50, kernel=4, stride=2, padding=1),
+    Transpose(sizes=(13, 15), channels=70, filters=50, kernel=4, stride=2, padding=1, last=True),
+    Transpose(sizes=(33, 35), channels=40, filters=40, groups=40, stride=2, padding="same"),
+)
+
+
+# ---- adaptive pooling
+
+
+def adaptive_features(op: str, rank: int) -> Iterator[Adaptive]:
+    def per_axis(*values: Any) -> tuple[Any, ...]:
+        return values[:rank]
+
+    geometries: list[dict[str, Any]] = [
+        *SUFFIXED,
+        {"output_size": 1},
+        {"output_size": 1, "last": True},
+        {"output_size": None},
+        {"output_size": per_axis(4, 3, 5)},
+        {"output_size": per_axis(4, 3, 5), "last": True},
+        {"output_size": per_axis(None, 2, None)},
+        {"output_size": per_axis(1, None, 3), "last": True},
+        {"output_size": per_axis(25, 13, 9)},  # more windows than elements
+        {"output_size": per_axis(25, 13, 9), "last": True},
+        {"output_size": per_axis(38, 2, 14)},
+        {"channels": 13, "last": True},
+        {"channels": 1, "output_size": 2},
+        *_memory(rank),
+    ]
+    if op == "adaptive_max_pool":
+        for values, last in product(("normal", "nan", "infinite"), (False, True)):
+            geometries.append({"values": values, "last": last})
+            geometries.append({"values": values, "last": last, "output_size": per_axis(7, 14, 2)})
+    else:
+        geometries = [{"values": "normal", **geometry} for geometry in geometries]
+    return (Adaptive(op=op, sizes=BASE[rank], **geometry) for geometry in geometries)
+
+
+def adaptive_widths(op: str, width: int) -> Iterator[Adaptive]:
+    for size, last in product(around(width), (False, True)):
+        yield Adaptive(op=op, batch=1, sizes=(5, 2 * size + 3), output_size=(2, size), channels=2, last=last)
+        yield Adaptive(op=op, batch=1, sizes=(5, size), output_size=(3, 2), channels=2, last=last)
+        yield Adaptive(op=op, batch=1, sizes=(5, 4), output_size=(2, 3), channels=size, last=last)
+
+
+# ---- over channels
+
+
+def channel_pool_features(rank: int) -> Iterator[ChannelPool]:
+    geometries: list[dict[str, Any]] = [*EVERY, *_memory(rank), {"channels": 1, "size": 1}]
+    for size, last in product((1, 2, 4, 12), (False, True)):
+        geometries.append({"size": size, "last": last})
+    for values, last in product(("normal", "nan", "infinite"), (False, True)):
+        geometries.append({"values": values, "last": last})
+    return (ChannelPool(sizes=BASE[rank], **geometry) for geometry in geometries)
+
+
+def channel_pool_widths(width: int) -> Iterator[ChannelPool]:
+    for size, last in product(around(width), (False, True)):
+        yield ChannelPool(batch=1, sizes=(2, size), channels=6, size=2, last=last)
+        yield ChannelPool(batch=1, sizes=(3,), channels=3 * size, size=3, last=last)
+        yield ChannelPool(batch=1, sizes=(3,), channels=2 * size, size=size, last=last)
+
+
+def norm_features(rank: int) -> Iterator[Norm]:
+    geometries: list[dict[str, Any]] = [
+        *EVERY,
+        *_memory(rank),
+        {"channels": 1},
+        {"alpha": 1e-4},
+        {"k": 2.0},
+        {"k": 0.0},
+    ]
+    for size, last in product((1, 2, 3, 4, 7, 8, 13, 14, 20), (False, True)):  # odd, even, as many as channels, more
+        geometries.append({"size": size, "last": last})
+    for beta, size, last in product((0.5, 1.0, 0.6, 0.0, 2.0), (5, 4), (False, True)):
+        geometries.append({"beta": beta, "size": size, "last": last})
+    geometries += [{"values": "nan", "last": last} for last in (False, True)]
+    return (Norm(sizes=BASE[rank], **geometry) for geometry in geometries)
+
+
+def norm_widths(width: int) -> Iterator[Norm]:
+    for (size, last), beta in product(product(around(width), (False, True)), (0.75, 0.6)):
+        yield Norm(batch=1, sizes=(2, size), channels=6, size=3, beta=beta, last=last)
+        yield Norm(batch=1, sizes=(3,), channels=size, size=4, beta=beta, last=last)
+
+
+# ---- patches and padding
+
+
+def patches_features(rank: int) -> Iterator[Patches]:
+    def per_axis(*values: Any) -> tuple[Any, ...]:
+        return values[:rank]
+
+    geometries: list[dict[str, Any]] = [
+        *EVERY,
+        *_memory(rank),
+        {"stride": 2},
+        {"stride": per_axis(3, 1, 2), "padding": 1, "last": True},
+        {"stride": 4, "kernel": 2},  # elements no window reads
+        {"padding": per_axis(2, 0, 1)},
+        {"padding": 4},  # windows wholly inside the padding
+        {"padding": per_axis((1, 2), (0, 3), (2, 0)), "stride": 2, "last": True},
+        {"padding": "same", "stride": 2},
+        {"padding": "valid"},
+        {"dilation": 2},
+        {"dilation": per_axis(1, 3, 2), "stride": per_axis(2, 3, 1), "padding": 2, "last": True},
+        {"kernel": 1},
+        {"kernel": 1, "stride": 2, "padding": 1, "last": True},
+        {"kernel": per_axis(4, 1, 3)},
+        {"kernel": per_axis(2, 3, 1), "last": True},
+        {"kernel": BASE[rank]},
+        {"channels": 1},
+        {"channels": 13, "last": True},
+    ]
+    return (Patches(sizes=BASE[rank], **geometry) for geometry in geometries)
+
+
+def patches_widths(width: int) -> Iterator[Patches]:
+    for size, last, stride in product(around(width), (False, True), (1, 2)):
+        yield Patches(batch=1, sizes=(4, (size - 1) * stride + 3), channels=2, stride=stride, last=last)
+        yield Patches(batch=1, sizes=(3, 4), channels=size, padding=1, stride=stride, last=last)
+
+
+PAD_MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
+
+
+def pad_features(rank: int) -> Iterator[Pad]:
+    def per_axis(*values: Any) -> tuple[Any, ...]:
+        return values[:rank]
+
+    far = tuple((size, 2 * size + 1) if axis else (2 * size + 3, 0) for axis, size in enumerate(BASE[rank]))
+    geometries: list[dict[str, Any]] = [*EVERY, *_memory(rank)]
+    geometries += [{"mode": "symmetric", "padding": 2, **kind} for kind in _memory(rank)[::3]]
+    several: list[dict[str, Any]] = [
+        {"padding": 0},
+        {"padding": 2},
+        {"padding": 2, "last": True},
+        {"padding": per_axis(0, 3, 1)},
+        {"padding": per_axis((1, 2), (0, 3), (2, 0)), "last": True},
+        {"padding": far},  # there and back, more than once
+        {"padding": tuple(pair[::-1] for pair in far), "last": True},
+        {"padding": 3, "sizes": (1,) * rank},
+        {"padding": 5, "sizes": (2,) * rank, "channels": 1, "last": True},
+    ]
+    geometries += [{"mode": mode, **geometry} for mode in PAD_MODES for geometry in several]
+    geometries += [{"value": value, "last": last} for value in (-2.5, float("inf")) for last in (False, True)]
+    return (Pad(**{"sizes": BASE[rank], **geometry}) for geometry in geometries)
+
+
+def pad_widths(width: int) -> Iterator[Pad]:
+    for size, last, mode in product(around(width), (False, True), PAD_MODES):
+        yield Pad(batch=1, sizes=(2, size), channels=2, mode=mode, padding=((0, 1), (2, 1)), last=last)
+        if last:
+            yield Pad(batch=1, sizes=(2, 3), channels=size, mode=mode, padding=((0, 1), (2, 1)), last=last)
+
+
+# ---- all of them
+
+TABLE: dict[str, tuple[Callable[[int], Iterator[Any]], Callable[[int], Iterator[Any]], tuple[Any, ...]]] = {
+    "conv": (conv_features, conv_widths, LARGE_CONVS),
+    "conv_transpose": (transpose_features, transpose_widths, LARGE_TRANSPOSES),
+    **{op: (partial(pool_features, op), partial(pool_widths, op), ()) for op in ("max_pool", "avg_pool")},
+    **{
+        op: (partial(adaptive_features, op), partial(adaptive_widths, op), ())
+        for op in ("adaptive_max_pool", "adaptive_avg_pool")
+    },
+    "channel_max_pool": (channel_pool_features, channel_pool_widths, ()),
+    "local_response_norm": (norm_features, norm_widths, ()),
+    "patches": (patches_features, patches_widths, ()),
+    "pad": (pad_features, pad_widths, ()),
+}
+"""Of each op: its features by rank, its widths by the lanes of a vector, its large geometries."""
