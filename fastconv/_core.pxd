@@ -178,6 +178,15 @@ cdef extern from "fastconv.h" nogil:
     const char *fc_cpu_features()
     int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds)
     fc_status fc_copy_rounds(int isa, void *dst, const void *src, int64_t bytes, int64_t rounds)
+    ctypedef struct fc_kernel_load:
+        const char *name
+        int rows
+        int vectors
+        double flops
+        double bytes
+
+    int fc_kernel_loads(int isa, fc_dtype dtype)
+    fc_status fc_kernel_rounds(int isa, fc_dtype dtype, int index, int64_t rounds, fc_kernel_load *load)
     int fc_has_openmp()
     int fc_get_num_threads()
     void fc_set_num_threads(int threads)

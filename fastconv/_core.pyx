@@ -118,3 +118,22 @@ def copy_bytes(name, cnp.ndarray source, cnp.ndarray target, int64_t rounds=1):
     cdef int64_t bytes = cnp.PyArray_NBYTES(source)
     with nogil:
         fc_copy_rounds(isa, dst, src, bytes, rounds)
+
+
+def kernel_loads(name, dtype):
+    """How many kernels of an instruction set `kernel_rounds` can run."""
+    return fc_kernel_loads(isa_index(name), FC_FLOAT32 if dtype == "float32" else FC_FLOAT64)
+
+
+def kernel_rounds(name, dtype, int index, int64_t rounds):
+    """Runs one kernel on operands in L1; (its name, floating point operations, bytes) of one round."""
+    cdef int isa = isa_index(name)
+    cdef fc_dtype number = FC_FLOAT32 if dtype == "float32" else FC_FLOAT64
+    cdef fc_kernel_load load
+    cdef fc_status status
+    with nogil:
+        status = fc_kernel_rounds(isa, number, index, rounds, &load)
+    if status != FC_OK:
+        raise ValueError(fc_status_string(status).decode())
+    label = load.name.decode() + (f" {load.rows}x{load.vectors}" if load.rows else "")
+    return label, load.flops, load.bytes

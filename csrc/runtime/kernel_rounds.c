@@ -1,0 +1,191 @@
+/* Kernels alone, on operands that stay in L1: what a kernel engineer times, and what instruction counts are taken of.
+ *
+ * Each row of LOADS is one kernel on one small problem of COUNT elements or terms, with what it computes and moves.
+ * Bytes are those of the operands, read and written once a round.
+ */
+#include "algorithms/algorithm.h"
+
+#include <string.h>
+
+enum { TERMS = 64, COUNT = 1024, SQUARE = 32, CHANNELS = 16, BUFFER = 16384 }; /* BUFFER: elements of each operand */
+
+typedef struct operands {
+    const fc_kernels *kernels;
+    char *a, *b, *c;
+    ptrdiff_t offsets[TERMS], lane_offsets[TERMS];
+    const char *rows[FC_MAX_TILE_ROWS > SQUARE ? FC_MAX_TILE_ROWS : SQUARE];
+    int64_t indices[COUNT];
+} operands;
+
+typedef struct kernel_load {
+    const char *name;
+    void (*run)(operands *o);
+    double flops, elements; /* a round; elements read and written */
+} kernel_load;
+
+static void run_tile(operands *o, int rows, int vectors) {
+    o->kernels->gemm_tile[rows - 1][vectors - 1](TERMS, o->rows, o->offsets, o->b, o->lane_offsets, o->c,
+                                                 (ptrdiff_t)vectors * o->kernels->lanes * o->kernels->itemsize, 0);
+}
+
+static void copy_contiguous(operands *o) {
+    const ptrdiff_t item = o->kernels->itemsize;
+    o->kernels->copy_matrix((fc_matrix){o->c, 0, item}, (fc_matrix){o->a, 0, item}, 1, COUNT);
+}
+
+static void copy_transposed(operands *o) {
+    const ptrdiff_t item = o->kernels->itemsize;
+    o->kernels->copy_matrix((fc_matrix){o->c, item, SQUARE * item}, (fc_matrix){o->a, SQUARE * item, item}, SQUARE,
+                            SQUARE);
+}
+
+static void copy_even(operands *o) {
+    const ptrdiff_t item = o->kernels->itemsize;
+    o->kernels->copy_matrix((fc_matrix){o->c, 0, item}, (fc_matrix){o->a, 0, 2 * item}, 1, COUNT);
+}
+
+static void gather(operands *o) {
+    const ptrdiff_t item = o->kernels->itemsize;
+    o->kernels->gather_lanes(o->c, FC_MAX_TILE_ROWS * item, FC_MAX_TILE_ROWS, o->rows, FC_MAX_TILE_ROWS, o->offsets,
+                             TERMS);
+}
+
+static void finish(operands *o) {
+    const fc_finish finish = {.bias = o->b, .bias_stride = 0, .activation = FC_RELU};
+    o->kernels->finish_rows(o->c, COUNT / 4 * o->kernels->itemsize, 4, COUNT / 4, &finish);
+}
+
+static void add_row(operands *o) { o->kernels->add_row(o->c, o->a, COUNT); }
+
+static void max_row(operands *o) { o->kernels->max_row(o->c, o->a, COUNT); }
+
+static void max_row_indexed(operands *o) { o->kernels->max_row_indexed(o->c, o->indices, o->a, 1, COUNT); }
+
+static void divide_row(operands *o) { o->kernels->divide_row(o->c, o->a, o->b, 4.0, COUNT); }
+
+static void sum_row(operands *o) {
+    volatile double sink = o->kernels->sum_row(o->a, o->kernels->itemsize, COUNT);
+    (void)sink;
+}
+
+static void windows(operands *o, fc_windows_fn fn, ptrdiff_t kernel, ptrdiff_t stride) {
+    const fc_windows all = {COUNT, kernel, stride, 1, NULL};
+    fn(o->c, o->a, &all);
+}
+
+static void max_2_2(operands *o) { windows(o, o->kernels->max_windows, 2, 2); }
+
+static void max_3_2(operands *o) { windows(o, o->kernels->max_windows, 3, 2); }
+
+static void max_3_1(operands *o) { windows(o, o->kernels->max_windows, 3, 1); }
+
+static void add_3_1(operands *o) { windows(o, o->kernels->add_windows, 3, 1); }
+
+static void spread_3_1(operands *o) { windows(o, o->kernels->spread_windows, 3, 1); }
+
+static void max_indexed_2_2(operands *o) {
+    const ptrdiff_t item = o->kernels->itemsize;
+    const fc_max_indexed_row row = {
+        .plane = o->a,
+        .axis = {0, COUNT * item, item},
+        .size = {1, 2, COUNT},
+        .first = {0, 0},
+        .end = {1, 2},
+        .dilation = {1, 1, 1},
+        .kernel = 2,
+        .stride = 2,
+        .count = COUNT / 2,
+    };
+    o->kernels->max_indexed_row(o->c, item, o->indices, sizeof(int64_t), &row);
+}
+
+static void lrn(operands *o, int backward) {
+    static const fc_lrn_params PARAMS = {5, 5e-4, 0.75, 2.0};
+    const fc_lrn_block block = {CHANNELS, COUNT / CHANNELS, &PARAMS};
+    const ptrdiff_t pitch = block.pixels * o->kernels->itemsize;
+    char *work = o->c + CHANNELS * pitch;
+    if (backward)
+        o->kernels->lrn_backward(o->c, pitch, o->b, pitch, o->a, pitch, work, &block);
+    else
+        o->kernels->lrn_forward(o->c, pitch, o->a, pitch, work, &block);
+}
+
+static void lrn_forward(operands *o) { lrn(o, 0); }
+
+static void lrn_backward(operands *o) { lrn(o, 1); }
+
+static const kernel_load LOADS[] = {
+    {"copy_matrix contiguous", copy_contiguous, 0, 2 * COUNT},
+    {"copy_matrix transposed", copy_transposed, 0, 2 * SQUARE * SQUARE},
+    {"copy_matrix every second", copy_even, 0, 2 * COUNT},
+    {"gather_lanes", gather, 0, 2 * TERMS * FC_MAX_TILE_ROWS},
+    {"finish_rows bias, relu", finish, 2 * COUNT, 2 * COUNT},
+    {"add_row", add_row, COUNT, 3 * COUNT},
+    {"max_row", max_row, COUNT, 3 * COUNT},
+    {"max_row_indexed", max_row_indexed, COUNT, 3 * COUNT},
+    {"divide_row", divide_row, 2 * COUNT, 3 * COUNT},
+    {"sum_row", sum_row, COUNT, COUNT},
+    {"max_windows 2/2", max_2_2, COUNT, 3 * COUNT},
+    {"max_windows 3/2", max_3_2, 2 * COUNT, 3 * COUNT},
+    {"max_windows 3/1", max_3_1, 2 * COUNT, 2 * COUNT},
+    {"add_windows 3/1", add_3_1, 2 * COUNT, 2 * COUNT},
+    {"spread_windows 3/1", spread_3_1, 3 * COUNT, 2 * COUNT},
+    {"max_indexed_row 2x2/2", max_indexed_2_2, 3 * COUNT / 2, 2 * COUNT + COUNT / 2},
+    {"lrn_forward 5", lrn_forward, 17 * COUNT, 2 * COUNT},
+    {"lrn_backward 5", lrn_backward, 30 * COUNT, 3 * COUNT},
+};
+enum { LOAD_COUNT = sizeof LOADS / sizeof LOADS[0] };
+
+int fc_kernel_loads(int isa, fc_dtype dtype) {
+    const fc_kernels *kernels = fc_kernels_for(isa, dtype);
+    return kernels ? kernels->tile_rows * kernels->tile_vectors + LOAD_COUNT : 0;
+}
+
+static void fill(operands *o) {
+    const double one = 1.0;
+    for (int i = 0; i < 3; ++i)
+        o->kernels->fill_row(i == 0 ? o->a : i == 1 ? o->b : o->c, one, BUFFER);
+    for (int i = 0; i < TERMS; ++i)
+        o->offsets[i] = i * o->kernels->itemsize;
+    for (int i = 0; i < (int)(sizeof o->rows / sizeof o->rows[0]); ++i)
+        o->rows[i] = o->a + i * TERMS * o->kernels->itemsize;
+    memset(o->indices, 0, sizeof o->indices);
+}
+
+fc_status fc_kernel_rounds(int isa, fc_dtype dtype, int index, int64_t rounds, fc_kernel_load *load) {
+    operands o = {.kernels = fc_kernels_for(isa, dtype)};
+    if (!o.kernels)
+        return FC_UNSUPPORTED;
+    if (index < 0 || index >= fc_kernel_loads(isa, dtype))
+        return FC_BAD_ARGUMENT;
+    const ptrdiff_t item = o.kernels->itemsize;
+    fc_arena arena = {0};
+    for (int pass = 0; pass < 2; ++pass) {
+        o.a = fc_arena_take(&arena, BUFFER, (size_t)item);
+        o.b = fc_arena_take(&arena, BUFFER, (size_t)item);
+        o.c = fc_arena_take(&arena, BUFFER, (size_t)item);
+        if (pass == 0)
+            arena = (fc_arena){fc_scratch_take(arena.used), 0};
+        if (!arena.base)
+            return FC_OUT_OF_MEMORY;
+    }
+    fill(&o);
+    const int tiles = o.kernels->tile_rows * o.kernels->tile_vectors;
+    if (index < tiles) {
+        const int rows = index / o.kernels->tile_vectors + 1, vectors = index % o.kernels->tile_vectors + 1;
+        const double lanes = (double)vectors * o.kernels->lanes;
+        for (int i = 0; i < TERMS; ++i)
+            o.lane_offsets[i] = (ptrdiff_t)i * vectors * o.kernels->lanes * item;
+        *load = (fc_kernel_load){"gemm_tile", rows, vectors, 2 * TERMS * rows * lanes,
+                                 (double)item * (TERMS * (rows + lanes) + rows * lanes)};
+        for (int64_t i = 0; i < rounds; ++i)
+            run_tile(&o, rows, vectors);
+    } else {
+        const kernel_load *one = &LOADS[index - tiles];
+        *load = (fc_kernel_load){one->name, 0, 0, one->flops, one->elements * (double)item};
+        for (int64_t i = 0; i < rounds; ++i)
+            one->run(&o);
+    }
+    fc_scratch_give(arena.base);
+    return FC_OK;
+}
