@@ -7,7 +7,7 @@ true one, and, on absolute values, the sum of the magnitudes that its error is b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from .. import reference
 from .._types import Array
 from .workloads import Conv, Layer, Norm, Pool
 
-__all__ = ["Pass", "describe", "passes"]
+__all__ = ["Pass", "covering", "describe", "passes"]
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ def describe(layer: Layer) -> str:
         return f"{_by(layer.channels, *layer.size)}, over {layer.neighbours} channels"
     channels = layer.filters if isinstance(layer, Conv) else layer.channels
     text = f"{_by(layer.channels, *layer.size)} -> {_by(channels, *layer.output_size)}, {_by(*layer.kernel_size)}"
-    text += f"/{layer.stride}" if layer.stride != 1 else ""
-    text += f" p{layer.padding}" if layer.padding else ""
+    text += f"/{_each(layer.strides)}" if max(layer.strides) > 1 else ""
+    text += f" p{_each(layer.pads)}" if max(map(max, layer.pads)) else ""
+    text += f" d{_each(layer.dilations)}" if max(layer.dilations) > 1 else ""
     if isinstance(layer, Conv):
-        text += f" d{layer.dilation}" if layer.dilation != 1 else ""
         text += f" g{layer.groups}" if layer.groups != 1 else ""
+        text += " transposed" if layer.transposed else ""
     return text
 
 
@@ -57,7 +58,8 @@ def passes(layer: Layer, dtype: Any, algorithm: str = "auto", batch: int = 1, se
         return rng.standard_normal(shape, dtype)
 
     if isinstance(layer, Conv):
-        yield from _conv_passes(layer, normal, algorithm, batch)
+        each = _transposed_passes if layer.transposed else _conv_passes
+        yield from each(layer, normal, algorithm, batch)
     elif isinstance(layer, Norm):
         yield from _norm_passes(layer, normal, batch)
     elif layer.kind == "max":
@@ -69,11 +71,11 @@ def passes(layer: Layer, dtype: Any, algorithm: str = "auto", batch: int = 1, se
 def _conv_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batch: int) -> Iterator[Pass]:
     op = f"conv{len(layer.size)}d"
     x, w = normal(batch, layer.channels, *layer.size), normal(*layer.weight_shape)
-    b, g = normal(layer.filters), normal(batch, layer.filters, *layer.output_size)
+    b, g = (normal(layer.filters),) if layer.bias else (), normal(batch, layer.filters, *layer.output_size)
     geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
     flops = 2 * batch * layer.multiply_adds
 
-    def forward(ops: Any, x: Array, w: Array, b: Array) -> Array:
+    def forward(ops: Any, x: Array, w: Array, b: Array | None = None) -> Array:
         return getattr(ops, op)(x, w, b, *geometry, algorithm=algorithm)
 
     def grad_input(ops: Any, g: Array, w: Array) -> Array:
@@ -83,43 +85,70 @@ def _conv_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batc
         return getattr(ops, f"{op}_grad_weight")(g, x, w.shape, *geometry, algorithm=algorithm)
 
     # A sum of n products, in any order and with or without FMA, has at most n roundings on the way of any term.
-    covering = _covering(layer.kernel_size, layer.stride, layer.dilation)
-    yield Pass("forward", forward, (x, w, b), flops, math.prod(w.shape[1:]) + 1)
-    yield Pass("grad_input", grad_input, (g, w), flops, layer.filters // layer.groups * covering)
+    yield Pass("forward", forward, (x, w, *b), flops, math.prod(w.shape[1:]) + 1)
+    yield Pass("grad_input", grad_input, (g, w), flops, layer.filters // layer.groups * _covering(layer))
     yield Pass("grad_weight", grad_weight, (g, x), flops, batch * math.prod(layer.output_size))
+
+
+def _transposed_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batch: int) -> Iterator[Pass]:
+    """Its gradients are the convolution that it transposes, and that one's gradient of the weights."""
+    conv, op = f"conv{layer.rank}d", f"conv_transpose{layer.rank}d"
+    x, w = normal(batch, layer.channels, *layer.size), normal(*layer.weight_shape)
+    b, g = (normal(layer.filters),) if layer.bias else (), normal(batch, layer.filters, *layer.output_size)
+    geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    transposed = (layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation)
+    flops = 2 * batch * layer.multiply_adds
+
+    def forward(ops: Any, x: Array, w: Array, b: Array | None = None) -> Array:
+        return getattr(ops, op)(x, w, b, *transposed, algorithm=algorithm)
+
+    def grad_input(ops: Any, g: Array, w: Array) -> Array:
+        return getattr(ops, conv)(g, w, None, *geometry, algorithm=algorithm)
+
+    def grad_weight(ops: Any, x: Array, g: Array) -> Array:
+        return getattr(ops, f"{conv}_grad_weight")(x, g, w.shape, *geometry, algorithm=algorithm)
+
+    yield Pass("forward", forward, (x, w, *b), flops, layer.channels // layer.groups * _covering(layer) + 1)
+    yield Pass("grad_input", grad_input, (g, w), flops, math.prod(w.shape[1:]))
+    yield Pass("grad_weight", grad_weight, (x, g), flops, batch * math.prod(layer.size))
 
 
 def _max_pool_passes(layer: Pool, normal: Callable[..., Array], batch: int) -> Iterator[Pass]:
     op = f"max_pool{len(layer.size)}d"
     x, g = normal(batch, layer.channels, *layer.size), normal(batch, layer.channels, *layer.output_size)
-    window = (layer.kernel_size, layer.stride, layer.padding)
-    _, indices = getattr(reference, op)(x, *window, return_indices=True)
+    window = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+    _, indices = getattr(reference, op)(x, *window, layer.ceil_mode, return_indices=True)
 
     def forward(ops: Any, x: Array) -> tuple[Array, Array]:
-        return getattr(ops, op)(x, *window, return_indices=True)
+        return getattr(ops, op)(x, *window, layer.ceil_mode, return_indices=True)
 
     def backward(ops: Any, g: Array, indices: Array) -> Array:
         return getattr(ops, f"{op}_backward")(g, indices, x.shape, *window)
 
     yield Pass("forward", forward, (x,), g.size * math.prod(layer.kernel_size), 0)
-    yield Pass("backward", backward, (g, indices), g.size, _covering(layer.kernel_size, layer.stride) - 1)
+    yield Pass("backward", backward, (g, indices), g.size, _covering(layer) - 1)
 
 
 def _avg_pool_passes(layer: Pool, normal: Callable[..., Array], batch: int) -> Iterator[Pass]:
-    op = f"avg_pool{len(layer.size)}d"
+    window: tuple[Any, ...]
+    backward_window: tuple[Any, ...]
+    if layer.kind == "global":
+        op, window, backward_window = f"adaptive_avg_pool{layer.rank}d", (1,), ()
+    else:
+        op, window = f"avg_pool{layer.rank}d", (layer.kernel_size, layer.stride, layer.padding)
+        window = backward_window = (*window, layer.ceil_mode, layer.count_include_pad)
     x, g = normal(batch, layer.channels, *layer.size), normal(batch, layer.channels, *layer.output_size)
-    window = (layer.kernel_size, layer.stride, layer.padding)
 
     def forward(ops: Any, x: Array) -> Array:
         return getattr(ops, op)(x, *window)
 
     def backward(ops: Any, g: Array) -> Array:
-        return getattr(ops, f"{op}_backward")(g, x.shape, *window)
+        return getattr(ops, f"{op}_backward")(g, x.shape, *backward_window)
 
     # n - 1 additions, and two roundings where the division is a multiplication by the rounded reciprocal.
     additions = g.size * math.prod(layer.kernel_size)
     yield Pass("forward", forward, (x,), additions, math.prod(layer.kernel_size) + 1)
-    yield Pass("backward", backward, (g,), additions, _covering(layer.kernel_size, layer.stride) + 1)
+    yield Pass("backward", backward, (g,), additions, _covering(layer) + 1)
 
 
 def _norm_passes(layer: Norm, normal: Callable[..., Array], batch: int) -> Iterator[Pass]:
@@ -142,11 +171,21 @@ def _norm_passes(layer: Norm, normal: Callable[..., Array], batch: int) -> Itera
     yield Pass("backward", backward, (g, x), x.size * (3 * n + 15), 3 * n + 18, magnitude)
 
 
-def _covering(kernel_size: tuple[int, ...], stride: int, dilation: int = 1) -> int:
+def covering(kernel_size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> int:
     """The most windows that any one element of the input lies in."""
-    step = stride // math.gcd(stride, dilation)
-    return math.prod(-(-k // step) for k in kernel_size)
+    axes = zip(kernel_size, strides, dilations, strict=True)
+    return math.prod(-(-k // (stride // math.gcd(stride, dilation))) for k, stride, dilation in axes)
+
+
+def _covering(layer: Conv | Pool) -> int:
+    return covering(layer.kernel_size, layer.strides, layer.dilations)
 
 
 def _by(*sizes: int) -> str:
     return "x".join(map(str, sizes))
+
+
+def _each(axes: Sequence[int | tuple[int, int]]) -> str:
+    """One number for all axes where they agree: ``2``, ``0x3``, ``(4+0)``."""
+    texts = [str(a) if isinstance(a, int) else str(a[0]) if a[0] == a[1] else f"({a[0]}+{a[1]})" for a in axes]
+    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
