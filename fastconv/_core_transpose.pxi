@@ -105,6 +105,7 @@ def conv_transpose_backward(int rank, grad_output, input, weight, stride, paddin
     cdef fc_status status
     cdef int64_t extra[RANK]
     cdef int64_t expected[RANK]
+    cdef double began
     cdef int last, batched, typenum, generic = rank
     op.base, op.suffix, op.rank = "conv_transpose", "_backward", rank
     needs = _errors.as_needs(op, needs)
@@ -139,13 +140,19 @@ def conv_transpose_backward(int rank, grad_output, input, weight, stride, paddin
         if "input" in needs:
             grad_input = allocate(op, x.size, rank, last, batched, typenum)
             view(op, "grad_input", grad_input, rank, last, &result_view)
+            began = now()
             with nogil:
                 status = fc_conv_transpose_grad_input(dtype, &y, &w, &params, &opts, &result_view, &report)
+            if VERBOSE and status == FC_OK:  # as passes of the convolution that it transposes
+                tell_conv(op, FC_FORWARD, &y, &w, &x, &params, &opts, dtype != FC_FLOAT32, rank, last, began)
     if status == FC_OK and "weight" in needs:
         grad_weight = allocate(op, w.size, rank, False, True, typenum)
         view_weight(op, "grad_weight", grad_weight, rank, &result_view)
+        began = now()
         with nogil:
             status = fc_conv_transpose_grad_weight(dtype, &y, &x, &params, &opts, &result_view, &report)
+        if VERBOSE and status == FC_OK:
+            tell_conv(op, FC_GRAD_WEIGHT, &y, &w, &x, &params, &opts, dtype != FC_FLOAT32, rank, last, began)
     if status != FC_OK:
         _errors.geometry(op, transpose_reason(status), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
                          stride=stride, padding=padding, output_padding=output_padding, groups=groups,

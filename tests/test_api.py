@@ -174,21 +174,26 @@ def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
 def test_verbose_tells_each_call_on_standard_error() -> None:
     code = """
 import numpy as np, fastconv
-x, w = np.ones((2, 3, 9, 10), "f"), np.ones((4, 3, 3, 2), "f")
+x, w, g = np.ones((2, 3, 9, 10), "f"), np.ones((4, 3, 3, 2), "f"), np.ones((2, 4, 6, 6))
 with fastconv.options(algorithm="direct"):
     fastconv.conv2d(x, w, None, 2, ((1, 0), (0, 0)), (2, 1))
 fastconv.max_pool1d(np.ones((3, 20)), 3, 2, layout="NCW")
 fastconv.pad(x, 1, layout="NHWC")
+fastconv.conv_transpose2d_backward(g, np.ones((2, 3, 3, 3)), np.ones((3, 4, 2, 2)), 2, algorithm="direct")
 """
     assert python(code).stderr == ""
     assert python(code, FASTCONV_VERBOSE="0").stderr == ""
     result = python(code, FASTCONV_VERBOSE="1", FASTCONV_NUM_THREADS="1", FASTCONV_ISA="baseline")
     lines = [re.sub(r"us=[0-9.]+$", "us=", line) for line in result.stderr.splitlines()]
     window = "kh3kw2sh2sw2ph1pw0dh1dw0"
+    transposed = "g1mb2ic4ih6iw6oc3oh3ow3kh2kw2sh2sw2ph0pw0dh0dw0"
     assert lines == [  # shapes are told channels first
         f"fastconv,conv2d,forward,g1mb2ic3ih9iw10oc4oh3ow5{window},f32,nchw,direct,baseline,threads=1,us=",
         "fastconv,max_pool1d,forward,mb1ic3iw20ow9kw3sw2pw0dw0,f64,ncw,-,baseline,threads=1,us=",
         "fastconv,pad,forward,2x10x3x9,f32,nhwc,-,baseline,threads=1,us=",
+        # the passes of the convolution that is transposed
+        f"fastconv,conv_transpose2d_backward,forward,{transposed},f64,nchw,direct,baseline,threads=1,us=",
+        f"fastconv,conv_transpose2d_backward,grad_weight,{transposed},f64,nchw,direct,baseline,threads=1,us=",
     ]
 
 
