@@ -92,7 +92,8 @@ CYTHON_FLAGS = [*C_FLAGS, "-Wno-unused-function", "-Wno-unused-parameter", "-Wno
 CYTHON_FLAGS += ["-Wno-cast-function-type", "-Wno-sign-compare", "-Wno-unreachable-code"]
 
 LINK_FLAGS = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"] if ELF else []
-LINK_FLAGS += ["-Wl,-s"] if ELF and not DEBUG else []
+# The names of static functions stay: profilers tell kernels by them.
+LINK_FLAGS += ["-Wl,--strip-debug"] if ELF and not DEBUG else []
 
 # Flags of Python's own build that would change which CPUs the code runs on, or its sums, or inline across sets.
 UNWANTED = ("-march=", "-mcpu=", "-mtune=", "-ffast-math", "-Ofast", "-flto")

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from . import __version__
 from .bench import check
+from .bench import run as bench
 
 # Each has NAME, HELP, add_arguments(parser) and run(args) -> exit status. The first is the main job.
-COMMANDS = (check,)
+COMMANDS = (check, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
