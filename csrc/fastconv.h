@@ -28,7 +28,7 @@ extern "C" {
 typedef enum fc_status {
     FC_OK = 0,
     FC_OUT_OF_MEMORY,
-    FC_BAD_ARGUMENT,       /* a null pointer, an unknown dtype, algorithm or activation */
+    FC_BAD_ARGUMENT,       /* a null pointer; an unknown dtype, algorithm or activation; packed weights for a policy */
     FC_BAD_STRIDE,         /* stride < 1 */
     FC_BAD_DILATION,       /* dilation < 1 */
     FC_BAD_PADDING,        /* padding < 0; in pooling also padding >= the dilated window */
@@ -91,7 +91,7 @@ typedef struct fc_options {
     fc_algorithm_id algorithm;
     fc_activation activation; /* forward only */
     double slope;             /* of FC_LEAKY_RELU */
-    const void *packed;       /* fc_conv_forward: weights as fc_conv_pack left them, or NULL */
+    const void *packed;       /* fc_conv_forward: weights as fc_conv_pack left them for the algorithm, or NULL */
 } fc_options;
 
 /* Which axis and which value a status speaks of; `axis` is 0..2 (D, H, W) or -1. */
@@ -140,7 +140,8 @@ typedef struct fc_conv_choice {
 FC_API fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *input, const fc_tensor *weight,
                                 const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
                                 fc_conv_choice *choice, fc_report *report);
-/* Weights as the forward pass of options->algorithm wants them; they depend on nothing of the input but its channels. */
+/* Weights as the forward pass of options->algorithm, no policy, wants them on options->isa: fc_conv_choice.packed_bytes
+ * of them. They depend on nothing of the input but its channels. */
 FC_API fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params,
                               const fc_options *options, void *packed);
 

@@ -7,7 +7,8 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,23 @@ def _plain(
     if result.kind != "f":
         result = np.dtype(np.float64)
     compute = np.dtype(np.float64 if result.itemsize == 8 else np.float32)
-    return [None if array is None else _behaved(array, compute) for array in given.values()], result.newbyteorder("=")
+    plain = [None if array is None else _behaved(op, name, array, compute) for name, array in given.items()]
+    return plain, result.newbyteorder("=")
 
 
-def _behaved(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    converted = array.astype(dtype, copy=False)
-    whole = all(stride % dtype.itemsize == 0 for stride in converted.strides)
-    return converted if converted.flags.aligned and whole else converted.copy()
+def _behaved(op: object, name: str, array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    with _memory_for(op, name, array, dtype):
+        converted = array.astype(dtype, copy=False)
+        whole = all(stride % dtype.itemsize == 0 for stride in converted.strides)
+        return converted if converted.flags.aligned and whole else converted.copy()
+
+
+@contextmanager
+def _memory_for(op: object, name: str, array: np.ndarray[Any, Any], dtype: Any) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise MemoryError(f"{op}: no memory for {name}, shape {array.shape}, as {dtype}") from None
 
 
 def call(
@@ -56,6 +67,9 @@ def call(
     """`function` of `_core` once more, on plain arrays; its result in the dtype that the arrays promote to."""
     plain, dtype = _plain(op, arrays)
     if dtype.itemsize > 2:
+        for target in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(target, np.ndarray):
+                _errors.refuse_overlap(op, "out", target, arrays.values())
         return function(rank, *plain, *rest, out)
     return _delivered(
         op, function(rank, *plain, *rest, None), lambda result: result.astype(dtype), arrays.values(), out
@@ -75,7 +89,8 @@ def call_keeping_type(
     array = as_array(op, "input", input)
     if array.dtype.kind == "f":
         return call(function, op, {"input": array}, rank, rest, out)
-    plain, back = (_moved if moves else _ranked)(array)
+    with _memory_for(op, "input", array, np.dtype(np.float64)):
+        plain, back = (_moved if moves else _ranked)(array)
     return _delivered(op, function(rank, plain, *rest, None), back, (input,), out)
 
 
@@ -91,7 +106,8 @@ def call_pad(
     kept = _as_type(op, value, array.dtype) if number == number else None
     if kept is None or kept != value:
         raise ValueError(f"{op}: value is {value!r}; needs a value of the input's dtype {array.dtype}")
-    plain, back = _moved(array)
+    with _memory_for(op, "input", array, np.dtype(np.float64)):
+        plain, back = _moved(array)
     filler = float(_moved(np.array(kept))[0])
     return _delivered(op, function(rank, plain, padding, mode, filler, layout, None), back, (input,), out)
 
@@ -129,14 +145,15 @@ def _delivered(op: object, result: Any, convert: Back, inputs: Iterable[Any], ou
         values, indices = result
         if out is None:
             return convert(values), indices
-        targets = _errors.as_pair(op, out)
-        _write(op, targets[1], indices, (*inputs, targets[0]))
-        return _write(op, targets[0], convert(values), inputs), targets[1]
-    return convert(result) if out is None else _write(op, out, convert(result), inputs)
-
-
-def _write(op: object, out: Any, result: np.ndarray[Any, Any], inputs: Iterable[Any]) -> Any:
-    _errors.check_out(op, "out", out, result.shape, result.dtype, [a for a in inputs if isinstance(a, np.ndarray)])
+        targets, values = _errors.as_pair(op, out), convert(values)
+        _errors.check_out(op, "out", targets[0], values.shape, values.dtype, inputs)
+        _errors.check_out(op, "out", targets[1], indices.shape, indices.dtype, (*inputs, targets[0]))
+        targets[0][...], targets[1][...] = values, indices
+        return targets
+    result = convert(result)
+    if out is None:
+        return result
+    _errors.check_out(op, "out", out, result.shape, result.dtype, inputs)
     out[...] = result
     return out
 

@@ -7,6 +7,8 @@ take one unbatched item, 0 for the rank-generic ones, which want a batch.
 """
 
 import math
+import os
+import threading
 import time
 from contextvars import ContextVar
 

@@ -1,6 +1,7 @@
 # Adaptive pooling. Included by _core.pyx.
 
-cdef int as_output_size(Op op, object output_size, int rank, const fc_tensor *x, int64_t *result) except -1:
+cdef int as_output_size(Op op, object output_size, int rank, object input, const fc_tensor *x,
+                        int64_t *result) except -1:
     """An int or one an axis; None keeps the size of the input."""
     cdef int i, axis
     if output_size is None or isinstance(output_size, (tuple, list)):
@@ -22,7 +23,7 @@ cdef int as_output_size(Op op, object output_size, int rank, const fc_tensor *x,
             result[i] = 1
         as_axes(op, "output_size", output_size, rank, 1, result)
     if product(result, RANK, product(x.size, 2, 1)) < 0:
-        _errors.too_large(op, "output_size", output_size)
+        _errors.geometry(op, fc_status_string(FC_OVERFLOW).decode(), False, input=input, output_size=output_size)
     return 0
 
 
@@ -46,7 +47,7 @@ def adaptive_pool(int rank, input, output_size, average, return_indices, layout,
     rank = rank_of(op, cnp.PyArray_NDIM(input), "input", input.shape)
     last = as_layout(op, layout, rank)
     batched = view(op, "input", input, rank, last, &x)
-    as_output_size(op, output_size, rank, &x, &y.size[2])
+    as_output_size(op, output_size, rank, input, &x, &y.size[2])
     indexed = as_flag(op, "return_indices", return_indices)
     as_options(op, "auto", None, &opts)
     report.axis, report.value = -1, 0

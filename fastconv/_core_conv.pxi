@@ -228,7 +228,7 @@ def conv_grad_bias(int rank, grad_output, layout):
     with nogil:
         status = fc_conv_grad_bias(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &opts, &b)
     if status != FC_OK:
-        raise RuntimeError(f"{op}: {fc_status_string(status).decode()}")
+        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, grad_output=grad_output)
     return result
 
 

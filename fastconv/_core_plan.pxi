@@ -8,17 +8,30 @@ cdef enum:
     ALIGNMENT = 64
 
 
+cdef int forks = 0  # between this process and the one that imported us
+
+
+def after_fork():
+    global forks
+    forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
+
+
 cdef class PackedWeights:
     """Weights of one ConvPlan as its algorithms want them; made when first needed, the latest PACKS_KEPT are kept."""
 
     cdef object lock
+    cdef int forks
     cdef list packs  # [(algorithm, instruction set), buffer], oldest first
-    cdef int64_t size[2 + RANK]  # the input for which `choice` was made
+    cdef fc_tensor input  # for which `choice` was made
     cdef int choice_isa, choice_policy, choice
     cdef int64_t packed_bytes
 
     def __init__(self, lock):
-        self.lock = lock
+        self.lock, self.forks = lock, forks
         self.packs = []
         self.choice_isa = -1
 
@@ -34,18 +47,19 @@ cdef class PackedWeights:
         cdef fc_options own = opts[0]
         cdef int isa = opts.isa if opts.isa >= 0 else fc_isa_current(), policy = opts.algorithm, i
         cdef bint same
+        if self.forks != forks:  # whoever held the lock has stayed with the parent
+            self.lock, self.forks = threading.Lock(), forks
         with self.lock:
             same = self.choice_isa == isa and self.choice_policy == policy
             for i in range(1, 2 + RANK):  # the choice does not see the batch
-                same = same and self.size[i] == x.size[i]
+                same = same and self.input.size[i] == x.size[i] and self.input.stride[i] == x.stride[i]
             if not same:
                 status = fc_conv_choose(dtype, FC_FORWARD, x, w, y, params, opts, &choice, NULL)
                 if status != FC_OK:
                     return None  # the call itself will say what is wrong
                 self.choice, self.packed_bytes = choice.algorithm, choice.packed_bytes
                 self.choice_isa, self.choice_policy = isa, policy
-                for i in range(2 + RANK):
-                    self.size[i] = x.size[i]
+                self.input = x[0]
             own.algorithm = opts.algorithm = <fc_algorithm_id>self.choice
             if self.packed_bytes == 0:
                 return None
@@ -104,6 +118,8 @@ def check_plan(weight, bias, stride, padding, dilation, groups, layout, activati
         if len(shape) != rank + 2:
             _errors.bad_plan_input_shape(op, input_shape, rank, last)
         sizes_of_shape(op, "input_shape", shape, rank, last, size)
+        if product(&size[1], 1 + RANK, 1) < 0:  # with an empty batch too
+            _errors.too_large(op, "input_shape", input_shape)
 
 
 cdef void *aligned(cnp.ndarray buffer) noexcept:

@@ -115,6 +115,7 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
     for axis in range(1, 2 + RANK):
         if x.size[axis] < 1:
             status = FC_EMPTY_INPUT
+        fits = fits and y.size[axis] > 0
     if kernel_size is not None:
         as_pool_params(op, kernel_size, stride, padding, dilation, False, rank, &x.size[2], &params)
         if status == FC_OK:

@@ -7,7 +7,7 @@ by then. Functions that return convert a value; the others raise.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -35,16 +35,21 @@ def as_int(op: object, name: str, value: Any, given: Any) -> int:
     raise TypeError(f"{op}: {name} is {given!r}; needs ints")
 
 
+def _is_sequence(value: Any) -> bool:
+    """What can be read twice and has an order: neither iterators nor sets."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
 def as_axes(op: object, name: str, value: Any, rank: int) -> tuple[Any, ...]:
-    if isinstance(value, np.ndarray) and value.ndim:
-        return tuple(value.tolist())
-    if isinstance(value, (str, bytes, np.ndarray)) or not isinstance(value, Iterable):
+    if not _is_sequence(value):
         return (as_int(op, name, value, value),) * rank
-    return tuple(value)
+    return tuple(value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def as_shape(op: object, name: str, value: Any) -> tuple[Any, ...]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+    if not _is_sequence(value):
         raise TypeError(f"{op}: {name} is {value!r}; needs a shape, a tuple of ints")
     return tuple(value)
 
@@ -101,7 +106,14 @@ def too_large(op: object, name: str, value: Any) -> NoReturn:
 def as_real(op: object, name: str, value: Any) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{op}: {name} is {value!r}; needs a number")
-    return float(value)
+    return _as_float(op, name, value, value)
+
+
+def _as_float(op: object, name: str, value: Any, given: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{op}: {name} is {given!r}; needs a number that float64 holds") from None
 
 
 def as_native_dtype(op: object, dtype: Any) -> int:
@@ -117,11 +129,7 @@ def as_native_dtype(op: object, dtype: Any) -> int:
 
 def as_output_size(op: object, value: Any) -> tuple[Any, ...]:
     """The spatial sizes of an image: 1 to 3 ints, or one for both axes of a square, as torch has it."""
-    if isinstance(value, (str, bytes)) or (isinstance(value, np.ndarray) and value.ndim != 1):
-        raise TypeError(f"{op}: output_size is {value!r}; needs 1 to 3 ints, or one for a square image")
-    if not isinstance(value, Iterable):
-        return (as_int(op, "output_size", value, value),) * 2
-    sizes = tuple(value)
+    sizes = as_axes(op, "output_size", value, 2)
     if not 1 <= len(sizes) <= 3:
         raise ValueError(f"{op}: output_size is {value!r}; needs 1 to 3 ints, or one for a square image")
     return sizes
@@ -140,7 +148,7 @@ def leaky_slope(op: object, activation: Any) -> float:
     if isinstance(activation, (tuple, list)) and len(activation) == 2 and activation[0] == "leaky_relu":
         slope = activation[1]
         if isinstance(slope, (int, float, np.integer, np.floating)) and not isinstance(slope, bool):
-            return float(slope)
+            return _as_float(op, "activation", slope, activation)
     error = ValueError if isinstance(activation, (str, tuple, list)) else TypeError
     raise error(f'{op}: activation is {activation!r}; needs None, "relu" or ("leaky_relu", slope)')
 
@@ -241,8 +249,12 @@ def check_out(op: object, name: str, out: Any, shape: tuple[int, ...], dtype: An
         raise ValueError(f"{op}: {name} is read-only; needs a writeable array")
     if _overlaps_itself(out):
         raise ValueError(f"{op}: {name} has strides {out.strides}, elements that share memory; needs one place each")
+    refuse_overlap(op, name, out, inputs)
+
+
+def refuse_overlap(op: object, name: str, out: Any, inputs: Iterable[Any]) -> None:
     for array in inputs:
-        if array is not None and np.may_share_memory(out, array):
+        if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
             raise ValueError(f"{op}: {name} shares memory with an operand; needs memory of its own")
 
 

@@ -42,9 +42,9 @@ class ConvPlan:
     Notes
     -----
     A call computes the same bits as `conv` with the same arguments. Weights are packed at most once for each algorithm
-    that is met, under a lock, and the last two packings are kept. Plans may be shared by threads. Pickles hold the
-    weights as they were given, and pack again. Weights that are not float32 or float64, or inputs of another type than
-    the weights', are converted at every call and gain nothing.
+    that is met, under a lock, and the last two packings are kept. Plans cannot be changed, and may be shared by
+    threads. Pickles hold the weights as they were given, and pack again. Weights that are not float32 or float64, or
+    inputs of another type than the weights', are converted at every call and gain nothing.
 
     Examples
     --------
@@ -75,10 +75,10 @@ class ConvPlan:
             raise ValueError(f"ConvPlan: weight has shape {self.weight.shape}; needs (out, in / groups, *kernel)")
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.layout, self.activation, self.algorithm = layout, activation, algorithm
-        self._packs = _core.PackedWeights(threading.Lock())
         _core.check_plan(
             self.weight, self.bias, stride, padding, dilation, groups, layout, activation, algorithm, input_shape
         )
+        self._packs = _core.PackedWeights(threading.Lock())
         if input_shape is not None:
             # One zero, broadcast: the call reads shapes, packs, and computes one item of nothing.
             shape = tuple(input_shape)
@@ -119,6 +119,11 @@ class ConvPlan:
             out,
             self._packs,
         )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(self, "_packs"):
+            raise AttributeError(f"ConvPlan: {name} cannot be set: weights are packed for what the plan was made with")
+        super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_packs"}

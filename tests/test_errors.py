@@ -125,6 +125,9 @@ TABLE: list[Row] = [
     *rows(WINDOWED, "stride", ValueError, 0, -3, (1, 2, 3), (1,), (1, 0), (), 2**70),
     *rows(WINDOWED, "stride", TypeError, 2.0, True, "2", (1, 2.5), (1, "2"), np.float64(2)),
     *rows((*CONVS, *TRANSPOSED, *PATCHES), "stride", TypeError, None),
+    *rows((*WINDOWED, *PADS), "padding", TypeError, {1, 2}, {1: 1, 2: 1}),  # no order
+    *rows(WINDOWED, "stride", TypeError, iter((1, 1)), text="iterator"),  # cannot be read twice
+    *rows(WITH_SHAPE, "input_shape", TypeError, iter(INPUT), text="iterator"),
     *rows(DILATED, "dilation", ValueError, 0, -3, (1, 2, 3), (1,), (2, 0)),
     *rows(DILATED, "dilation", (ValueError, MemoryError), HUGE, text=""),
     *rows((*CONVS, *MAX_POOLS, *PATCHES), "dilation", ValueError, 99, text=""),
@@ -312,6 +315,62 @@ def test_out_must_share_no_memory_with_an_operand(op: str) -> None:
             getattr(fastconv, op)(**{**GOOD[op], name: operand}, out=out)
         _says(str(caught.value), op, "out", "")
         assert (buffer == 1).all()
+
+
+@pytest.mark.parametrize(("op", "dtype"), [("conv2d", ">f4"), ("avg_pool2d", np.int64), ("max_pool2d", ">f8")])
+def test_out_shares_no_memory_with_an_operand_that_is_converted(op: str, dtype: Any) -> None:
+    operand, shape = np.ones(INPUT, dtype), result_shape(op)
+    out = operand.view("=f4" if dtype == ">f4" else "=f8").ravel()[: np.prod(shape)].reshape(shape)
+    with pytest.raises(ValueError, match="out shares memory"):
+        getattr(fastconv, op)(**GOOD[op] | {"input": operand}, out=out)
+    assert (operand == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("op", "bad"), [("max_pool2d", 0), ("max_pool2d", 1), ("channel_max_pool", 0), ("adaptive_max_pool2d", 0)]
+)
+@pytest.mark.parametrize("dtype", ["int32", "float16", "float32"])
+def test_neither_of_a_pair_is_written_when_one_is_wrong(op: str, bad: int, dtype: str) -> None:
+    pair = [sentinel(op, dtype), sentinel(op, np.int64)]
+    given = [array[..., :-1] if i == bad else array for i, array in enumerate(pair)]
+    with pytest.raises(ValueError, match="out has shape"):
+        getattr(fastconv, op)(**GOOD[op] | {"input": ones(*INPUT, dtype=dtype)}, return_indices=True, out=given)
+    for array in pair:
+        assert (array == SENTINEL).all()
+
+
+@pytest.mark.parametrize(
+    ("op", "argument", "value"),
+    [
+        *((op, name, 10**400) for op in LRN for name in ("alpha", "beta", "k")),
+        *(("pad", "value", 10**400), ("conv2d", "activation", ("leaky_relu", 10**400))),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_numbers_beyond_float64(op: str, argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{op}: {argument} is .*; needs a number that float64 holds"):
+        getattr(fastconv, op)(**GOOD[op] | {argument: value})
+
+
+@pytest.mark.parametrize(("op", "dtype"), [("conv1d", "float16"), ("max_pool1d", "int8"), ("pad", ">f4")])
+def test_no_memory_to_convert_an_operand(op: str, dtype: str) -> None:
+    vast = np.broadcast_to(np.zeros((), dtype), (1, 1, 2**45))
+    rest = (np.ones((1, 1, 1), dtype),) if op == "conv1d" else (1,)
+    with pytest.raises(MemoryError, match=rf"^{op}: no memory for input, shape \(1, 1, {2**45}\)"):
+        getattr(fastconv, op)(vast, *rest)
+
+
+def test_sizes_beyond_64_bits_are_refused_before_anything_runs() -> None:
+    vast = np.broadcast_to(F32(1), (2**57, 1, 4))
+    with pytest.raises(ValueError, match=r"^conv1d_backward: .*64-bit"):
+        fastconv.conv1d_backward(vast, vast, ones(1, 1, 1), needs=["bias"])
+    with pytest.raises(ValueError, match=r"^adaptive_max_pool1d: .*64-bit offsets: input has shape"):
+        fastconv.adaptive_max_pool1d(vast[:, 0].T[None], 1)
+
+
+def test_an_empty_gradient_of_adaptive_pooling_is_refused() -> None:
+    with pytest.raises(ValueError, match="grad_output"):
+        fastconv.adaptive_max_pool2d_backward(ones(2, 4, 0, 4), ones(2, 4, 0, 4, dtype=int), INPUT)
 
 
 def test_out_of_a_max_pool_with_indices_is_a_pair() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
+import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -122,6 +126,29 @@ def test_pickles_hold_raw_weights_and_pack_again(algorithm: str) -> None:
     assert not again.weight.flags.writeable
 
 
+def test_a_plan_has_the_bits_of_a_call_for_views_too() -> None:
+    """A view may want another algorithm than an array of its shape; the choice is made anew for it."""
+    random = np.random.default_rng(0)
+    for filters, size in ((8, 7), (8, 14), (16, 14)):
+        wide = random.standard_normal((1, 256, size, 2 * size), np.float32)
+        w = random.standard_normal((filters, 256, 1, 1), np.float32)
+        plan = fastconv.ConvPlan(w)
+        for x in (np.ascontiguousarray(wide[..., :size]), wide[..., :size], wide[..., ::-2]):
+            assert_identical(plan(x), fastconv.conv2d(x, w))
+
+
+def test_a_plan_cannot_be_changed() -> None:
+    """Other groups would ask for more packed weights than there are."""
+    plan = plan_of(SMALL, "float32", "direct")
+    x = operands_of(SMALL, "float32")["input"]
+    before = plan(x)
+    for one in (plan, pickle.loads(pickle.dumps(plan))):
+        for name in ("weight", "bias", "stride", "padding", "dilation", "groups", "layout", "activation", "algorithm"):
+            with pytest.raises(AttributeError, match=f"ConvPlan: {name} cannot be set"):
+                setattr(one, name, 2)
+        assert_identical(one(x), before)
+
+
 def test_plans_are_shared_by_threads() -> None:
     plan = plan_of(SMALL, "float32", "auto")
     inputs = [np.random.default_rng(i).standard_normal((2, 4, 9 + i % 3, 11), np.float32) for i in range(32)]
@@ -129,6 +156,32 @@ def test_plans_are_shared_by_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         for one, result in zip(expected * 4, pool.map(plan, inputs * 4), strict=True):
             assert_identical(result, one)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_while_weights_are_packed_leaves_the_child_a_plan_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    packing, forked = threading.Event(), threading.Event()
+
+    class Slow(fastconv._core.PackedWeights):
+        def packed(self, *_: str) -> None:  # under the lock
+            packing.set()
+            forked.wait(10)
+
+    monkeypatch.setattr(fastconv._core, "PackedWeights", Slow)
+    plan, x = plan_of(SMALL, "float32", "direct"), operands_of(SMALL, "float32")["input"]
+    thread = threading.Thread(target=plan, args=(x,))
+    thread.start()
+    packing.wait(10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there are threads is the point
+        child = os.fork()
+    forked.set()
+    if child == 0:
+        signal.alarm(10)
+        plan(x)
+        os._exit(0)
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize(("weight", "input"), [("float32", "float64"), ("float16", "float16"), ("int32", "float32")])
@@ -156,6 +209,9 @@ def test_other_types_promote_as_without_a_plan(weight: str, input: str) -> None:
         ({"algorithm": "fft"}, ValueError),
         ({"input_shape": (4, 9)}, ValueError),
         ({"input_shape": 7}, TypeError),
+        ({"input_shape": iter((2, 4, 9, 9))}, TypeError),
+        ({"input_shape": (0, 2**62, 9, 9)}, ValueError),
+        ({"stride": iter((1, 1))}, TypeError),
     ],
 )
 def test_what_is_wrong_is_told_when_the_plan_is_made(changed: dict[str, Any], error: type[Exception]) -> None:

@@ -29,7 +29,7 @@ typedef void (*block_fn)(channels_run *run, const block *operands, const pixel_r
 struct channels_run {
     const fc_kernels *kernels, *wide; /* wide: of 8-byte elements, to move indices */
     fc_tensor operand[MOST_OPERANDS]; /* spatial axes merged; the last one is written */
-    int operands, written;            /* written: copied back where it does not lie as a block */
+    int operands, as_blocks;          /* as_blocks: fn is given blocks; 0: it works on the operands where they lie */
     fc_tensor indices;                /* data NULL: none */
     const fc_lrn_params *lrn;
     block_fn fn;
@@ -62,17 +62,17 @@ static void channels_task(void *context, int64_t task, int thread) {
     for (int i = 0; i < run->operands; ++i) {
         const fc_tensor *t = &run->operand[i];
         blocks[i] = (block){address(t, &at, 0, item), t->stride[1] * item};
-        if (lies_as_block(t))
+        if (!run->as_blocks || lies_as_block(t))
             continue;
         const fc_matrix lies = {blocks[i].data, t->stride[1] * item, t->stride[4] * item};
         blocks[i] = (block){work, run->chunk * item};
-        work += t->size[1] * run->chunk * item;
-        if (!run->written || i < run->operands - 1)
+        work += fc_round_up(t->size[1] * run->chunk * item, sizeof(int64_t)); /* which may follow */
+        if (i < run->operands - 1)
             fc_copy_turned(run->kernels, (fc_matrix){blocks[i].data, blocks[i].pitch, item}, lies, t->size[1],
                            at.pixels);
     }
     run->fn(run, blocks, &at, work);
-    if (run->written && !lies_as_block(last))
+    if (run->as_blocks && !lies_as_block(last))
         fc_copy_turned(run->kernels,
                        (fc_matrix){address(last, &at, 0, item), last->stride[1] * item, last->stride[4] * item},
                        (fc_matrix){blocks[run->operands - 1].data, run->chunk * item, item}, last->size[1], at.pixels);
@@ -83,7 +83,7 @@ static void lay_out(channels_run *run, fc_arena *arena, int threads) {
     int64_t channels = 0, copied = 0;
     for (int i = 0; i < run->operands; ++i) {
         channels += run->operand[i].size[1];
-        copied += lies_as_block(&run->operand[i]) ? 0 : run->operand[i].size[1];
+        copied += !run->as_blocks || lies_as_block(&run->operand[i]) ? 0 : run->operand[i].size[1];
     }
     const int64_t pixels = fc_max(run->operand[run->operands - 1].size[4], 1);
     const int64_t fit = BLOCK_BYTES / item / (channels + run->rows_of_work) / LEAST_PIXELS * LEAST_PIXELS;
@@ -164,7 +164,8 @@ static fc_status check_max(const fc_tensor *input, const fc_tensor *output, cons
 
 fc_status fc_channel_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
                                       const fc_tensor *output, const fc_tensor *indices, fc_report *report) {
-    channels_run run = {.operand = {*input, *output}, .operands = 2, .written = 1, .fn = max_block, .rows_of_work = 1};
+    channels_run run = {
+        .operand = {*input, *output}, .operands = 2, .as_blocks = 1, .fn = max_block, .rows_of_work = 1};
     fc_status status = take_kernels(&run, dtype, options);
     if (status == FC_OK)
         status = check_max(input, output, indices, report);
@@ -247,7 +248,7 @@ static fc_status run_lrn(channels_run *run, fc_dtype dtype, const fc_lrn_params 
     if (status != FC_OK || run->operand[0].size[0] == 0)
         return status;
     run->lrn = params;
-    run->written = 1;
+    run->as_blocks = 1;
     return run_channels(run, options);
 }
 

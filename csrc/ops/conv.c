@@ -69,15 +69,20 @@ static fc_status check(fc_dtype dtype, const fc_options *options, const fc_kerne
     return *kernels ? FC_OK : FC_UNSUPPORTED;
 }
 
+/* Packed weights belong to one algorithm: a policy might choose another one for another input. */
+static int is_policy(const fc_options *options) {
+    return options->algorithm == FC_AUTO || options->algorithm == FC_EXACT;
+}
+
 /* What one forward problem needs, laid out before anything is written: packed weights, then the algorithm's scratch. */
 typedef struct forward_plan {
     const fc_algorithm *algorithm;
     size_t packed, bytes; /* bytes: of both */
 } forward_plan;
 
-static forward_plan plan_forward(const fc_problem *p, const fc_options *options, int threads) {
-    forward_plan plan = {.algorithm = fc_choose_forward(p, options->algorithm)};
-    plan.packed = options->packed ? 0 : (plan.algorithm->packed_bytes(p) + 63) / 64 * 64;
+static forward_plan plan_forward(const fc_problem *p, fc_algorithm_id id, const void *packed, int threads) {
+    forward_plan plan = {.algorithm = fc_choose_forward(p, id)};
+    plan.packed = packed ? 0 : (plan.algorithm->packed_bytes(p) + 63) / 64 * 64;
     if (__builtin_add_overflow(plan.packed, plan.algorithm->forward_scratch_bytes(p, threads), &plan.bytes))
         plan.bytes = SIZE_MAX;
     return plan;
@@ -98,13 +103,13 @@ static fc_finish finish_of(const fc_vector *bias, const fc_options *options, ptr
     return finish;
 }
 
-static fc_status run_planned(const fc_problem *p, const fc_options *options) {
+static fc_status run_planned(const fc_problem *p, const fc_options *options, const void *packed) {
     const int threads = fc_worthwhile_threads(p, fc_threads_for(options));
-    const forward_plan plan = plan_forward(p, options, threads);
+    const forward_plan plan = plan_forward(p, options->algorithm, packed, threads);
     char *block = fc_scratch_take(plan.bytes);
     if (!block)
         return FC_OUT_OF_MEMORY;
-    run_forward(p, &plan, options->packed, block, threads);
+    run_forward(p, &plan, packed, block, threads);
     fc_scratch_give(block);
     return FC_OK;
 }
@@ -114,6 +119,8 @@ fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tenso
                           fc_report *report) {
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK && options->packed && is_policy(options))
+        status = FC_BAD_ARGUMENT;
     if (status == FC_OK)
         status = fc_check_conv(input, weight, output, params, report);
     if (status == FC_OK && bias && bias->data && bias->size != weight->size[0])
@@ -122,7 +129,7 @@ fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tenso
         return status;
     fc_problem p = problem_of(kernels, input, weight, output, params);
     p.finish = finish_of(bias, options, kernels->itemsize);
-    return run_planned(&p, options);
+    return run_planned(&p, options, options->packed);
 }
 
 fc_status fc_conv_transpose_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
@@ -135,7 +142,7 @@ fc_status fc_conv_transpose_grad_input(fc_dtype dtype, const fc_tensor *grad_out
     if (status != FC_OK || grad_output->size[0] == 0)
         return status;
     const fc_problem p = problem_of(kernels, grad_output, weight, grad_input, params);
-    return run_planned(&p, options);
+    return run_planned(&p, options, NULL);
 }
 
 /* ---- grad_input, and transposed convolution, which is the same with a bias ---- */
@@ -227,7 +234,7 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
             unreached = 1;
             continue;
         }
-        const forward_plan plan = plan_forward(&p, options, threads);
+        const forward_plan plan = plan_forward(&p, options->algorithm, NULL, threads);
         bytes = plan.bytes > bytes ? plan.bytes : bytes;
     } while (next_phase(whole, residue));
     char *block = fc_scratch_take(bytes);
@@ -245,7 +252,7 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
         const fc_problem p = phase_problem(whole, residue);
         if (fc_taps(&p) == 0)
             continue;
-        const forward_plan plan = plan_forward(&p, options, threads);
+        const forward_plan plan = plan_forward(&p, options->algorithm, NULL, threads);
         run_forward(&p, &plan, NULL, block, threads);
     } while (next_phase(whole, residue));
     fc_scratch_give(block);
@@ -348,12 +355,15 @@ static void grad_bias_task(void *context, int64_t channel, int thread) {
 
 fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
                             const fc_vector *grad_bias) {
+    static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
     const fc_kernels *kernels;
-    const fc_status status = check(dtype, options, &kernels);
+    fc_status status = check(dtype, options, &kernels);
     if (status != FC_OK)
         return status;
     if (!grad_bias->data)
         return FC_BAD_ARGUMENT;
+    if ((status = fc_check_tensor(grad_output, LEAST)) != FC_OK)
+        return status;
     if (grad_bias->size != grad_output->size[1])
         return FC_BAD_CHANNELS;
     bias_run run = {kernels, grad_output, grad_bias};
@@ -386,8 +396,8 @@ static void add_choice(const fc_problem *p, const fc_options *options, int grad_
     const double multiply_adds = valid_multiply_adds(p);
     choice->multiply_adds += multiply_adds;
     const size_t packed = grad_weight ? 0 : algorithm->packed_bytes(p);
-    const size_t scratch =
-        grad_weight ? algorithm->grad_weight_scratch_bytes(p, threads) : plan_forward(p, options, threads).bytes;
+    const size_t scratch = grad_weight ? algorithm->grad_weight_scratch_bytes(p, threads)
+                                       : plan_forward(p, options->algorithm, NULL, threads).bytes;
     const int64_t bytes = scratch > INT64_MAX ? INT64_MAX : (int64_t)scratch;
     choice->scratch_bytes = fc_max(choice->scratch_bytes, bytes);
     if (multiply_adds >= *heaviest) { /* of phases, the one with the most work gives the name */
@@ -425,8 +435,13 @@ fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *inp
 
 fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params, const fc_options *options,
                        void *packed) {
+    static const int64_t LEAST[FC_AXES] = {1, 1, 1, 1, 1};
     const fc_kernels *kernels;
-    const fc_status status = check(dtype, options, &kernels);
+    fc_status status = check(dtype, options, &kernels);
+    if (status == FC_OK && is_policy(options))
+        status = FC_BAD_ARGUMENT;
+    if (status == FC_OK)
+        status = fc_check_tensor(weight, LEAST);
     if (status != FC_OK)
         return status;
     if (params->groups < 1 || weight->size[0] % params->groups != 0)

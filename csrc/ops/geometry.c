@@ -24,7 +24,7 @@ const char *fc_status_string(fc_status status) {
     static const char *const TEXT[] = {
         [FC_OK] = "ok",
         [FC_OUT_OF_MEMORY] = "out of memory",
-        [FC_BAD_ARGUMENT] = "a null pointer, or an unknown dtype, algorithm or activation",
+        [FC_BAD_ARGUMENT] = "a null pointer, an unknown dtype, algorithm or activation, or packed weights for a policy",
         [FC_BAD_STRIDE] = "stride must be at least 1",
         [FC_BAD_DILATION] = "dilation must be at least 1",
         [FC_BAD_PADDING] = "padding must not be negative, and in pooling smaller than the dilated window",
@@ -218,7 +218,8 @@ fc_status fc_check_pool(const fc_tensor *input, const fc_tensor *output, const f
                         fc_report *report) {
     int64_t size[FC_SPATIAL];
     fc_status status;
-    if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK)
+    if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK ||
+        (status = fc_check_tensor(output, BATCH_MAY_BE_EMPTY)) != FC_OK)
         return tell(report, status, -1, 0);
     if (input->size[0] != output->size[0])
         return tell(report, FC_BAD_BATCH, -1, output->size[0]);

@@ -29,16 +29,18 @@ static void move_tap(const patches_run *run, char *plane, char *row, const int64
         valid[axis] = fc_valid_positions(p, axis, tap[axis]);
         valid[axis].end = fc_max(valid[axis].end, valid[axis].begin);
         missing |= p->out_size[axis] - (valid[axis].end - valid[axis].begin);
-        plane += (valid[axis].begin * p->stride[axis] + tap[axis] * p->dilation[axis] + p->offset[axis]) *
-                 run->image->stride[2 + axis] * item;
     }
     if (!run->back && missing)
         clear_line(kernels, row, step, fc_positions(p));
     const int64_t height = valid[1].end - valid[1].begin, width = valid[2].end - valid[2].begin;
-    if (width == 0)
+    if (valid[0].end == valid[0].begin || height == 0 || width == 0)
         return;
-    const ptrdiff_t down = p->stride[1] * run->image->stride[3] * item,
-                    along = p->stride[2] * run->image->stride[4] * item;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        plane += (valid[axis].begin * p->stride[axis] + tap[axis] * p->dilation[axis] + p->offset[axis]) *
+                 run->image->stride[2 + axis] * item;
+    /* A single row or element needs no step, which might not fit 64 bits. */
+    const ptrdiff_t down = height == 1 ? 0 : p->stride[1] * run->image->stride[3] * item;
+    const ptrdiff_t along = width == 1 ? 0 : p->stride[2] * run->image->stride[4] * item;
     for (int64_t d = valid[0].begin; d < valid[0].end; ++d) {
         char *box = row + ((d * p->out_size[1] + valid[1].begin) * p->out_size[2] + valid[2].begin) * step;
         char *at = plane + (d - valid[0].begin) * p->stride[0] * run->image->stride[2] * item;
@@ -94,7 +96,8 @@ static fc_status run_patches(patches_run *run, fc_dtype dtype, const int64_t ker
     const int64_t taps = fc_product(fc_product(kernel[0], kernel[1]), kernel[2]);
     if (columns->size[1] != fc_product(image->size[1], taps))
         return FC_BAD_CHANNELS;
-    if (columns->size[2] != 1 || columns->size[3] != 1 || columns->size[4] != fc_positions(p))
+    const int64_t positions = fc_product(fc_product(p->out_size[0], p->out_size[1]), p->out_size[2]);
+    if (columns->size[2] != 1 || columns->size[3] != 1 || columns->size[4] != positions)
         return FC_BAD_OUTPUT_SIZE;
     fc_parallel(image->size[0] * image->size[1], fc_elementwise_threads(columns, options), patches_task, run);
     return FC_OK;
