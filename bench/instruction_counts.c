@@ -34,7 +34,7 @@ static void must(fc_status status) {
     }
 }
 
-#define PROBLEM(name) __attribute__((noinline)) static void problem_##name(void)
+#define PROBLEM(name) __attribute__((noinline)) static void counted_##name(void)
 
 static void forward(fc_algorithm_id algorithm, fc_dtype dtype, void *in, void *weights, void *out) {
     const fc_tensor input = tensor(in, C, H, W), output = tensor(out, K, H, W), weight = filters(weights);
@@ -110,19 +110,19 @@ int main(void) {
     options.threads = 1;
     options.isa = isa;
     void (*const problems[])(void) = {
-        problem_conv_forward_direct,
-        problem_conv_forward_im2col,
-        problem_conv_forward_direct_f64,
-        problem_conv_forward_im2col_f64,
-        problem_conv_forward_tiny,
-        problem_conv_grad_input,
-        problem_conv_grad_weight,
-        problem_max_pool,
-        problem_max_pool_indexed,
-        problem_avg_pool,
-        problem_avg_pool_backward,
-        problem_local_response_norm,
-        problem_kernels,
+        counted_conv_forward_direct,
+        counted_conv_forward_im2col,
+        counted_conv_forward_direct_f64,
+        counted_conv_forward_im2col_f64,
+        counted_conv_forward_tiny,
+        counted_conv_grad_input,
+        counted_conv_grad_weight,
+        counted_max_pool,
+        counted_max_pool_indexed,
+        counted_avg_pool,
+        counted_avg_pool_backward,
+        counted_local_response_norm,
+        counted_kernels,
     };
     for (size_t i = 0; i < sizeof problems / sizeof problems[0]; ++i)
         problems[i]();

@@ -23,7 +23,7 @@ import fastconv
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "instruction_counts.json"
 TOLERANCE = 0.03
-PROBLEM = re.compile(r"^\s*([\d,]+)\s.*:problem_(\w+)", re.MULTILINE)
+PROBLEM = re.compile(r"^\s*([\d,]+)\s.*:counted_(\w+)", re.MULTILINE)
 
 
 def run(*command: str, folder: Path | None = None) -> str:
