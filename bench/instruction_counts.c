@@ -47,6 +47,8 @@ PROBLEM(conv_forward_direct) { forward(FC_DIRECT, FC_FLOAT32, x, w, y); }
 
 PROBLEM(conv_forward_im2col) { forward(FC_IM2COL, FC_FLOAT32, x, w, y); }
 
+PROBLEM(conv_forward_winograd) { forward(FC_WINOGRAD, FC_FLOAT32, x, w, y); }
+
 PROBLEM(conv_forward_direct_f64) { forward(FC_DIRECT, FC_FLOAT64, xd, wd, yd); }
 
 PROBLEM(conv_forward_im2col_f64) { forward(FC_IM2COL, FC_FLOAT64, xd, wd, yd); }
@@ -112,6 +114,7 @@ int main(void) {
     void (*const problems[])(void) = {
         counted_conv_forward_direct,
         counted_conv_forward_im2col,
+        counted_conv_forward_winograd,
         counted_conv_forward_direct_f64,
         counted_conv_forward_im2col_f64,
         counted_conv_forward_tiny,

@@ -57,7 +57,8 @@ typedef enum fc_algorithm_id {
     FC_EXACT = 1,
     FC_DIRECT = 2,
     FC_IM2COL = 3,
-    FC_ALGORITHM_IDS = 4
+    FC_WINOGRAD = 4, /* kernel 3 along H and W and 1 along D, stride and dilation 1; forward and grad_input */
+    FC_ALGORITHM_IDS = 5
 } fc_algorithm_id;
 
 /* An array: N, C, D, H, W. For convolution weights: output channels, input channels a group, D, H, W. */
@@ -132,14 +133,16 @@ FC_API fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output,
 typedef enum fc_conv_pass { FC_FORWARD = 0, FC_GRAD_INPUT = 1, FC_GRAD_WEIGHT = 2 } fc_conv_pass;
 typedef struct fc_conv_choice {
     fc_algorithm_id algorithm;
-    double cost[FC_ALGORITHM_IDS]; /* estimates for one image, in vector multiply-adds; 0 for policies */
+    double cost[FC_ALGORITHM_IDS]; /* estimates for one image, in vector multiply-adds; 0: cannot, or a policy */
     double multiply_adds;          /* of valid taps: padding is not multiplied */
-    int64_t scratch_bytes;         /* packed weights included */
+    int64_t scratch_bytes;         /* of a call without packed weights */
     int64_t packed_bytes;          /* of the weights; 0: they are read as they lie */
 } fc_conv_choice;
 FC_API fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *input, const fc_tensor *weight,
                                 const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
                                 fc_conv_choice *choice, fc_report *report);
+/* What a problem must be like for an algorithm, in words; NULL for a policy. Where it is not: FC_UNSUPPORTED. */
+FC_API const char *fc_algorithm_needs(fc_algorithm_id id);
 /* Weights as the forward pass of options->algorithm, no policy, wants them on options->isa: fc_conv_choice.packed_bytes
  * of them. They depend on nothing of the input but its channels. */
 FC_API fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params,

@@ -38,6 +38,7 @@ cdef extern from "fastconv.h" nogil:
         FC_EXACT
         FC_DIRECT
         FC_IM2COL
+        FC_WINOGRAD
         FC_ALGORITHM_IDS
 
     ctypedef enum fc_conv_pass:
@@ -126,6 +127,7 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass which, const fc_tensor *input, const fc_tensor *weight,
                              const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
                              fc_conv_choice *choice, fc_report *report)
+    const char *fc_algorithm_needs(fc_algorithm_id id)
     fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params,
                            const fc_options *options, void *packed)
     fc_status fc_conv_transpose_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight,

@@ -30,7 +30,9 @@ cdef enum:
 options = ContextVar("fastconv_options", default=None)
 
 cdef object np_ndarray = np.ndarray
-cdef dict ALGORITHMS = {"auto": FC_AUTO, "exact": FC_EXACT, "direct": FC_DIRECT, "im2col": FC_IM2COL}
+cdef dict ALGORITHMS = {
+    "auto": FC_AUTO, "exact": FC_EXACT, "direct": FC_DIRECT, "im2col": FC_IM2COL, "winograd": FC_WINOGRAD,
+}
 cdef tuple CHANNELS_FIRST = ("", "NCW", "NCHW", "NCDHW")
 cdef tuple CHANNELS_LAST = ("", "NWC", "NHWC", "NDHWC")
 

@@ -21,7 +21,10 @@ cdef inline bint groups_fit(const fc_tensor *x, const fc_tensor *w, int64_t grou
     )
 
 
-cdef str reason(fc_status status):
+cdef str reason(fc_status status, const fc_options *opts=NULL):
+    if status == FC_UNSUPPORTED and opts != NULL:
+        return (f"algorithm {ALGORITHM_NAMES[<int>opts.algorithm]!r} needs "
+                f"{fc_algorithm_needs(opts.algorithm).decode()}")
     if status == FC_BAD_GROUPS:
         return "needs input channels = groups * weight's second axis, and output channels divisible by groups"
     return fc_status_string(status).decode()
@@ -78,7 +81,7 @@ def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layou
         if VERBOSE and status == FC_OK:
             tell_conv(op, FC_FORWARD, &x, &w, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
-        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
+        _errors.geometry(op, reason(status, &opts), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
                          stride=stride, padding=padding, dilation=dilation, groups=groups)
     return result
 
@@ -128,7 +131,7 @@ def conv_grad_input(int rank, grad_output, weight, input_shape, stride, padding,
         if VERBOSE and status == FC_OK:
             tell_conv(op, FC_GRAD_INPUT, &x, &w, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
-        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input_shape=input_shape, weight=weight,
+        _errors.geometry(op, reason(status, &opts), status == FC_OUT_OF_MEMORY, input_shape=input_shape, weight=weight,
                          stride=stride, padding=padding, dilation=dilation, groups=groups)
     return result
 
@@ -175,7 +178,7 @@ def conv_grad_weight(int rank, grad_output, input, weight_shape, stride, padding
         if VERBOSE and status == FC_OK:
             tell_conv(op, FC_GRAD_WEIGHT, &x, &w, &y, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
-        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input=input, weight_shape=weight_shape,
+        _errors.geometry(op, reason(status, &opts), status == FC_OUT_OF_MEMORY, input=input, weight_shape=weight_shape,
                          stride=stride, padding=padding, dilation=dilation, groups=groups)
     return result
 

@@ -164,7 +164,7 @@ def choose_algorithm(input_shape, weight_shape, stride, padding, dilation, group
         status = fc_conv_choose(<fc_dtype>wide, <fc_conv_pass><int>PASSES.index(pass_name),
                                 &x, &w, &y, &params, &opts, &choice, &report)
     if status != FC_OK:
-        _errors.geometry(op, reason(status), status == FC_OUT_OF_MEMORY, input_shape=input_shape,
+        _errors.geometry(op, reason(status, &opts), status == FC_OUT_OF_MEMORY, input_shape=input_shape,
                          weight_shape=weight_shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
     elements = 0
     for tensor_size in ([x.size[i] for i in range(2 + RANK)], [w.size[i] for i in range(2 + RANK)],

@@ -31,10 +31,10 @@ cdef inline bint transpose_groups_fit(const fc_tensor *x, const fc_tensor *w, in
     return 0 < groups <= x.size[1] and x.size[1] % groups == 0 and x.size[1] == w.size[0] and w.size[1] > 0
 
 
-cdef str transpose_reason(fc_status status):
+cdef str transpose_reason(fc_status status, const fc_options *opts):
     if status == FC_BAD_GROUPS:
         return "needs input channels = weight's first axis, divisible by groups"
-    return fc_status_string(status).decode()
+    return reason(status, opts)
 
 
 def conv_transpose(int rank, input, weight, bias, stride, padding, output_padding, groups, dilation, layout, algorithm,
@@ -89,7 +89,7 @@ def conv_transpose(int rank, input, weight, bias, stride, padding, output_paddin
         if VERBOSE and status == FC_OK:  # as the gradient of the convolution that it transposes
             tell_conv(op, FC_GRAD_INPUT, &y, &w, &x, &params, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)
     if status != FC_OK:
-        _errors.geometry(op, transpose_reason(status), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
+        _errors.geometry(op, transpose_reason(status, &opts), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
                          stride=stride, padding=padding, output_padding=output_padding, groups=groups,
                          dilation=dilation)
     return result
@@ -154,7 +154,7 @@ def conv_transpose_backward(int rank, grad_output, input, weight, stride, paddin
         if VERBOSE and status == FC_OK:
             tell_conv(op, FC_GRAD_WEIGHT, &y, &w, &x, &params, &opts, dtype != FC_FLOAT32, rank, last, began)
     if status != FC_OK:
-        _errors.geometry(op, transpose_reason(status), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
+        _errors.geometry(op, transpose_reason(status, &opts), status == FC_OUT_OF_MEMORY, input=input, weight=weight,
                          stride=stride, padding=padding, output_padding=output_padding, groups=groups,
                          dilation=dilation)
     if "bias" in needs:

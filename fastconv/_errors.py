@@ -296,8 +296,11 @@ def geometry(op: object, reason: str, memory: bool, **facts: Any) -> NoReturn:
 
 @contextmanager
 def called_as(op: object) -> Iterator[None]:
-    """What conv_backward is made of has had its arguments checked and can only run out of memory: in its name."""
+    """What conv_backward is made of has had its arguments checked; what can still be told is told in its name.
+
+    That is, no memory, or an algorithm that has no such gradient.
+    """
     try:
         yield
-    except MemoryError as error:
-        raise MemoryError(f"{op}: {str(error).partition(': ')[2]}") from None
+    except (MemoryError, ValueError) as error:
+        raise type(error)(f"{op}: {str(error).partition(': ')[2]}") from None

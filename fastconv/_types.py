@@ -18,5 +18,5 @@ Padding: TypeAlias = Int | Sequence[Int] | Sequence[tuple[Int, Int]] | Literal["
 
 Layout: TypeAlias = Literal["NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"]
 Activation: TypeAlias = Literal["relu"] | tuple[Literal["leaky_relu"], float]
-# Two algorithms, and two policies that choose one.
-Algorithm: TypeAlias = Literal["auto", "exact", "direct", "im2col"]
+# Algorithms, and two policies that choose one.
+Algorithm: TypeAlias = Literal["auto", "exact", "direct", "im2col", "winograd"]

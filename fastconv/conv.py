@@ -58,9 +58,10 @@ def conv(
         Mirror the filters on every spatial axis: the convolution of mathematics and signal processing.
     activation : None, "relu" or ("leaky_relu", slope), default: None
         Applied to the result, bias included, as it is stored. NaN stays NaN.
-    algorithm : {"auto", "exact", "direct", "im2col"}, default: "auto"
-        ``"direct"`` walks the image in place, ``"im2col"`` packs patches a cache block at a time into a matrix product.
-        ``"auto"`` takes the faster of all, ``"exact"`` the faster of those that compute plain sums.
+    algorithm : {"auto", "exact", "direct", "im2col", "winograd"}, default: "auto"
+        ``"direct"`` walks the image in place, ``"im2col"`` packs patches a cache block at a time into a matrix product,
+        ``"winograd"`` makes kernels of 3x3 with stride and dilation 1 from a quarter of the products. ``"auto"`` takes
+        the fastest, ``"exact"`` the fastest of those that compute plain sums: not ``"winograd"``.
     out : ndarray, optional
         Where to put the result: exact shape and dtype, any strides, sharing no memory with the operands.
 
@@ -102,6 +103,12 @@ def conv(
     ``grad_output * (output > 0)``, for a leaky one of positive slope
     ``np.where(output > 0, grad_output, slope * grad_output)``.
 
+    Winograd's algorithm [4]_ adds in another order, with roundings of its own: the largest error of a tensor is mostly
+    below that of plain `float32` sums, and stays within twice that. ``"auto"`` leaves it out below 32 channels a group,
+    where it would not. It works on tiles of 4 x 4 outputs, so that a single element many times larger than those around
+    it makes their results less accurate; use ``"exact"`` for such data. Infinity and NaN stand where plain sums put
+    them; a tile that they reach is computed again, plainly.
+
     The layer is that of LeCun et al. [2]_; turning it into a matrix product is due to Chellapilla et al. [3]_.
 
     References
@@ -111,6 +118,7 @@ def conv(
        Proceedings of the IEEE 86(11), 1998.
     .. [3] K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document
        processing", Tenth International Workshop on Frontiers in Handwriting Recognition, 2006.
+    .. [4] A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
 
     Examples
     --------

@@ -218,7 +218,7 @@ def choose_algorithm(
     name, costs, multiply_adds, bytes_moved, scratch_bytes = _core.choose_algorithm(
         input_shape, weight_shape, stride, padding, dilation, groups, dtype, layout, algorithm, pass_name
     )
-    told = ", ".join(f"{one} {cost:.3g}" for one, cost in sorted(costs.items(), key=lambda item: item[1]))
+    told = ", ".join(f"{one} {cost:.3g}" for one, cost in sorted(costs.items(), key=lambda item: item[1]) if cost > 0)
     if algorithm == name:
         reason = f"asked for; estimated vector multiply-adds of one image: {told}"
     else:

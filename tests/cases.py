@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import winograd_cases
 from features import BASE, TABLE
 from geometries import Geometry
 
@@ -27,6 +28,7 @@ import fastconv
 DTYPES = ("float32", "float64")
 INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 ALGORITHMS = ("direct", "im2col")
+"""Those that can do every problem."""
 CONV_PASSES = ("forward", "grad_input", "grad_weight", "backward")
 POOL_PASSES = {
     "max_pool": ("forward", "indices", "backward", "backward_no_window"),
@@ -43,6 +45,7 @@ PASSES = {
     "patches": ("im2col", "col2im"),
     "pad": ("forward", "backward"),
 }
+WINOGRAD_PASSES = ("forward", "grad_input")
 CHOOSING = ("forward", "indices", "im2col")
 """Passes that, in the ops of KEEPS_TYPES, only choose or move elements, and take integers as they are."""
 KEEPS_TYPES = ("max_pool", "adaptive_max_pool", "channel_max_pool", "patches", "pad")
@@ -86,7 +89,9 @@ class Case:
 def _algorithms(geometry: Geometry, pass_name: str) -> tuple[str | None, ...]:
     if geometry.stem not in ("conv", "conv_transpose"):
         return (None,)
-    return ("auto",) if (geometry.stem, pass_name) == ("conv", "backward") else ALGORITHMS
+    if (geometry.stem, pass_name) == ("conv", "backward"):
+        return ("auto",)
+    return (*ALGORITHMS, "winograd") if winograd_cases.can(geometry) and pass_name in WINOGRAD_PASSES else ALGORITHMS
 
 
 def _product(geometries: Iterable[Geometry], dtypes: Iterable[str], isas: Iterable[str]) -> Iterator[Case]:

@@ -98,6 +98,23 @@ LARGE_CONVS = (
 )
 
 
+# Tiles of 4 x 4, blocks of a few dozen of them, and groups that share lines of channels.
+WINOGRAD_CONVS = (
+    *(Conv(sizes=(h, w), channels=9, filters=5, padding=1) for h, w in ((1, 2), (3, 4), (4, 5), (8, 9), (6, 3))),
+    Conv(sizes=(9, 11), channels=17, filters=21, padding=((2, 0), (1, 3)), activation="relu"),
+    Conv(sizes=(9, 11), channels=17, filters=21, padding=5, last=True),
+    Conv(sizes=(13, 14), batch=3, channels=20, filters=36, groups=4, padding=1),
+    Conv(sizes=(13, 14), batch=3, channels=24, filters=24, groups=4, padding=1, last=True),
+    Conv(sizes=(70, 65), channels=10, filters=12, padding=1),
+    Conv(sizes=(28, 30), channels=130, filters=20, padding=1),
+    Conv(sizes=(28, 30), channels=130, filters=20, padding=1, last=True),
+    Conv(sizes=(4, 12, 13), channels=10, filters=9, kernel=(1, 3, 3), padding=(0, 1, 1)),
+    Conv(sizes=(4, 12, 13), channels=10, filters=9, kernel=(1, 3, 3), padding="same", last=True),
+    Conv(sizes=(12, 13), channels=18, filters=19, padding=1, flip=True),
+    Conv(sizes=(12, 13), channels=18, filters=19, padding=1, view="negative", weight_view="strided", out="strided"),
+)
+
+
 def pool_features(op: str, rank: int) -> Iterator[Pool]:
     def per_axis(*values: Any) -> tuple[Any, ...]:
         return values[:rank]
@@ -407,7 +424,7 @@ def pad_widths(width: int) -> Iterator[Pad]:
 # ---- all of them
 
 TABLE: dict[str, tuple[Callable[[int], Iterator[Any]], Callable[[int], Iterator[Any]], tuple[Any, ...]]] = {
-    "conv": (conv_features, conv_widths, LARGE_CONVS),
+    "conv": (conv_features, conv_widths, (*LARGE_CONVS, *WINOGRAD_CONVS)),
     "conv_transpose": (transpose_features, transpose_widths, LARGE_TRANSPOSES),
     **{op: (partial(pool_features, op), partial(pool_widths, op), ()) for op in ("max_pool", "avg_pool")},
     **{

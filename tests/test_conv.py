@@ -42,7 +42,7 @@ def test_same_bits_for_any_number_of_threads(isa: str, geometry: Conv, algorithm
         for threads in (1, 2, 3):
             with fastconv.num_threads(threads):
                 results.append(call(fastconv, geometry, pass_name, operands, algorithm=algorithm))
-        compare(geometry, results[0], *expected_of(geometry, pass_name, dtype), dtype)
+        compare(geometry, results[0], *expected_of(geometry, pass_name, dtype), dtype, algorithm)
         for name, serial in results[0].items():
             assert_identical(results[1][name], serial, f"{name} with 2 threads")
             assert_identical(results[2][name], serial, f"{name} with 3 threads")
@@ -89,4 +89,4 @@ def test_nan_and_infinity_reach_what_reads_them_and_nothing_else(
             operands[operand] = operands[operand].copy()
             operands[operand].flat[int(place * (operands[operand].size - 1))] = value
             result = call(fastconv, geometry, pass_name, operands, algorithm=algorithm)
-            compare(geometry, result, *reference_results(geometry, pass_name, operands), dtype)
+            compare(geometry, result, *reference_results(geometry, pass_name, operands), dtype, algorithm, operands)

@@ -30,20 +30,26 @@ typedef struct fc_problem {
     fc_finish finish; /* forward; bias of group 0, output channel 0 */
 } fc_problem;
 
-/* scratch: what the run needs; threads: concurrent calls it is laid out for. Bits never depend on threads. */
+/* scratch: what the run needs; threads: concurrent calls it is laid out for. Bits never depend on threads.
+ * packed: weights as pack_weights left them, or NULL: the run packs its own. */
 typedef struct fc_algorithm {
     const char *name;
+    int exact;                                    /* computes plain sums of products */
+    const char *needs;                            /* what the next two ask for, in words */
+    int (*supports)(const fc_problem *problem);   /* forward */
+    int (*by_default)(const fc_problem *problem); /* whether auto may take it; NULL: it always may */
+    int supports_grad_weight;
     double (*forward_cost)(const fc_problem *problem); /* estimated cycles of one image, one thread */
-    size_t (*packed_bytes)(const fc_problem *problem); /* weights as forward wants them, 0: as they lie */
+    size_t (*packed_bytes)(const fc_problem *problem); /* 0: weights are read as they lie */
     void (*pack_weights)(const fc_problem *problem, void *packed, int threads);
-    size_t (*forward_scratch_bytes)(const fc_problem *problem, int threads);
+    size_t (*forward_scratch_bytes)(const fc_problem *problem, const void *packed, int threads);
     void (*forward)(const fc_problem *problem, const void *packed, void *scratch, int threads);
     double (*grad_weight_cost)(const fc_problem *problem);
     size_t (*grad_weight_scratch_bytes)(const fc_problem *problem, int threads);
     void (*grad_weight)(const fc_problem *problem, void *scratch, int threads);
 } fc_algorithm;
 
-extern const fc_algorithm fc_direct_algorithm, fc_im2col_algorithm;
+extern const fc_algorithm fc_direct_algorithm, fc_im2col_algorithm, fc_winograd_algorithm;
 
 /* ---- geometry of a problem (problem.c) ---- */
 
@@ -82,6 +88,9 @@ ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_
 
 /* Channels of a block whose channels x taps is close to `target`, at least 1. */
 int64_t fc_channel_block(int64_t channels, int64_t taps, int64_t target);
+
+/* supports of an algorithm without limits */
+int fc_supports_all(const fc_problem *p);
 
 /* ---- laying out one scratch block ---- */
 

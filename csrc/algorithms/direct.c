@@ -20,6 +20,7 @@ typedef struct zone {
 typedef struct direct_run {
     const fc_problem *p;
     const char *packed;
+    char *own;                                  /* room to pack weights in, where the caller has none */
     int64_t taps, panel, panels, chunk, chunks; /* panel: lanes of a full one; chunk: pixels; chunks of an image */
     int64_t block;                              /* input channels of one reduction block */
     int64_t zone_count;
@@ -84,8 +85,10 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     fc_parallel(p->groups * run.panels, threads, pack_task, &run);
 }
 
-static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, int threads) {
+static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, const void *packed, int threads) {
     run->p = p;
+    run->packed = packed;
+    run->own = fc_arena_take(arena, packed ? 0 : (int64_t)packed_bytes(p), 1);
     run->taps = fc_taps(p);
     run->panel = panel_lanes(p);
     run->panels = fc_ceil_div(p->out_channels, run->panel);
@@ -112,10 +115,10 @@ static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, int t
     }
 }
 
-static size_t forward_scratch_bytes(const fc_problem *p, int threads) {
+static size_t forward_scratch_bytes(const fc_problem *p, const void *packed, int threads) {
     direct_run run;
     fc_arena arena = {0};
-    lay_out(&run, &arena, p, threads);
+    lay_out(&run, &arena, p, packed, threads);
     return arena.used;
 }
 
@@ -258,8 +261,11 @@ static void forward_task(void *context, int64_t task, int thread) {
 static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
     direct_run run;
     fc_arena arena = {scratch, 0};
-    lay_out(&run, &arena, p, threads);
-    run.packed = packed;
+    lay_out(&run, &arena, p, packed, threads);
+    if (!packed) {
+        pack_weights(p, run.own, threads);
+        run.packed = run.own;
+    }
     find_zones(&run);
     fc_parallel(p->batch * p->groups * run.panels * run.chunks, threads, forward_task, &run);
 }
@@ -288,6 +294,10 @@ static double grad_weight_cost(const fc_problem *p) {
 
 const fc_algorithm fc_direct_algorithm = {
     .name = "direct",
+    .exact = 1,
+    .needs = "nothing",
+    .supports = fc_supports_all,
+    .supports_grad_weight = 1,
     .forward_cost = forward_cost,
     .packed_bytes = packed_bytes,
     .pack_weights = pack_weights,

@@ -132,7 +132,8 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     }
 }
 
-static size_t forward_scratch_bytes(const fc_problem *p, int threads) {
+static size_t forward_scratch_bytes(const fc_problem *p, const void *packed, int threads) {
+    (void)packed;
     im2col_run run;
     fc_arena arena = {0};
     lay_out(&run, &arena, p, threads);
@@ -387,6 +388,10 @@ static double grad_weight_cost(const fc_problem *p) {
 
 const fc_algorithm fc_im2col_algorithm = {
     .name = "im2col",
+    .exact = 1,
+    .needs = "nothing",
+    .supports = fc_supports_all,
+    .supports_grad_weight = 1,
     .forward_cost = forward_cost,
     .packed_bytes = packed_bytes,
     .pack_weights = pack_weights,

@@ -86,6 +86,26 @@ typedef void (*fc_lrn_forward_fn)(char *y, ptrdiff_t ldy, const char *x, ptrdiff
 typedef void (*fc_lrn_backward_fn)(char *dx, ptrdiff_t lddx, const char *g, ptrdiff_t ldg, const char *x, ptrdiff_t ldx,
                                    char *work, const fc_lrn_block *block);
 
+/* Winograd's F(4x4, 3x3), lanes being channels: 6 x 6 products make 4 x 4 outputs (winograd.inc). Steps are in bytes.
+ * `rows` of an image -> tiles: tile t takes pixels 4 t ... 4 t + 5, pixels and elements being FC_WINOGRAD_LINE apart */
+typedef void (*fc_winograd_input_fn)(char *tiles, ptrdiff_t tile_step, const char *const rows[6], ptrdiff_t count);
+/* one filter, taps `line` bytes apart -> elements `step` apart */
+typedef void (*fc_winograd_filter_fn)(char *elements, ptrdiff_t step, const char *taps, ptrdiff_t line);
+/* one tile of sums -> 4 x 4 pixels of `line` bytes; returns whether all are finite */
+typedef int (*fc_winograd_output_fn)(char *pixels, ptrdiff_t row_step, const char *elements, ptrdiff_t line);
+#define FC_WINOGRAD_LINE 64
+#define FC_WINOGRAD_ELEMENTS 36
+#define FC_WINOGRAD_TILE ((FC_WINOGRAD_ELEMENTS + 1) * FC_WINOGRAD_LINE) /* steps of 36 lines share cache sets */
+
+typedef struct fc_winograd_chunk { /* some channels, the first a lane of the first line; sums start anew every `sum` */
+    ptrdiff_t channels, sum, first_lane, line_step;
+    ptrdiff_t ahead_step; /* of what is prefetched, a channel */
+} fc_winograd_chunk;
+/* One element of the sums of some tiles, one panel of output channels: input in lines of channels, tiles
+ * FC_WINOGRAD_TILE apart; weights: lines of the panel, a channel each; sums: lines, FC_WINOGRAD_ELEMENTS + 1 a tile. */
+typedef void (*fc_winograd_tile_fn)(const fc_winograd_chunk *chunk, const char *input, const char *weights, char *sums,
+                                    int accumulate, const char *ahead);
+
 /* Returns the multiply-adds (of one lane each) done. */
 typedef int64_t (*fc_fma_rounds_fn)(int64_t rounds);
 
@@ -97,6 +117,7 @@ typedef struct fc_kernels {
     int tile_rows;    /* most rows of a tile: gemm_tile[rows - 1][vectors - 1] */
     int tile_vectors; /* most vectors of a tile */
     fc_gemm_tile_fn gemm_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
+    fc_winograd_tile_fn winograd_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
 #define FC_KERNEL(name, type) type name;
 #include "kernels/kernel_list.inc"
 #undef FC_KERNEL

@@ -4,8 +4,12 @@
  */
 #include "ops/choose.h"
 
-static const fc_algorithm *const ALGORITHMS[FC_ALGORITHM_IDS] = {[FC_DIRECT] = &fc_direct_algorithm,
-                                                                 [FC_IM2COL] = &fc_im2col_algorithm};
+static const fc_algorithm *const ALGORITHMS[FC_ALGORITHM_IDS] = {
+    [FC_DIRECT] = &fc_direct_algorithm, [FC_IM2COL] = &fc_im2col_algorithm, [FC_WINOGRAD] = &fc_winograd_algorithm};
+
+static int supports(const fc_algorithm *algorithm, const fc_problem *problem, int grad_weight) {
+    return grad_weight ? algorithm->supports_grad_weight : algorithm->supports(problem);
+}
 
 static double cost_of(const fc_algorithm *algorithm, const fc_problem *problem, int grad_weight) {
     return grad_weight ? algorithm->grad_weight_cost(problem) : algorithm->forward_cost(problem);
@@ -15,10 +19,13 @@ static const fc_algorithm *choose(const fc_problem *problem, fc_algorithm_id id,
     if ((unsigned)id >= FC_ALGORITHM_IDS)
         return NULL;
     if (id != FC_AUTO && id != FC_EXACT)
-        return ALGORITHMS[id];
+        return supports(ALGORITHMS[id], problem, grad_weight) ? ALGORITHMS[id] : NULL;
     const fc_algorithm *best = NULL;
     double least = 0;
     for (int i = FC_EXACT + 1; i < FC_ALGORITHM_IDS; ++i) {
+        if (!supports(ALGORITHMS[i], problem, grad_weight) || (id == FC_EXACT && !ALGORITHMS[i]->exact) ||
+            (ALGORITHMS[i]->by_default && !ALGORITHMS[i]->by_default(problem)))
+            continue;
         const double cost = cost_of(ALGORITHMS[i], problem, grad_weight);
         if (!best || cost < least) {
             best = ALGORITHMS[i];
@@ -35,8 +42,12 @@ fc_algorithm_id fc_algorithm_id_of(const fc_algorithm *algorithm) {
     return (fc_algorithm_id)id;
 }
 
+const char *fc_algorithm_needs(fc_algorithm_id id) {
+    return (unsigned)id < FC_ALGORITHM_IDS && ALGORITHMS[id] ? ALGORITHMS[id]->needs : NULL;
+}
+
 double fc_algorithm_cost(const fc_problem *problem, fc_algorithm_id id, int grad_weight) {
-    return cost_of(ALGORITHMS[id], problem, grad_weight);
+    return supports(ALGORITHMS[id], problem, grad_weight) ? cost_of(ALGORITHMS[id], problem, grad_weight) : 0;
 }
 
 const fc_algorithm *fc_choose_forward(const fc_problem *problem, fc_algorithm_id id) { return choose(problem, id, 0); }

@@ -74,26 +74,6 @@ static int is_policy(const fc_options *options) {
     return options->algorithm == FC_AUTO || options->algorithm == FC_EXACT;
 }
 
-/* What one forward problem needs, laid out before anything is written: packed weights, then the algorithm's scratch. */
-typedef struct forward_plan {
-    const fc_algorithm *algorithm;
-    size_t packed, bytes; /* bytes: of both */
-} forward_plan;
-
-static forward_plan plan_forward(const fc_problem *p, fc_algorithm_id id, const void *packed, int threads) {
-    forward_plan plan = {.algorithm = fc_choose_forward(p, id)};
-    plan.packed = packed ? 0 : (plan.algorithm->packed_bytes(p) + 63) / 64 * 64;
-    if (__builtin_add_overflow(plan.packed, plan.algorithm->forward_scratch_bytes(p, threads), &plan.bytes))
-        plan.bytes = SIZE_MAX;
-    return plan;
-}
-
-static void run_forward(const fc_problem *p, const forward_plan *plan, const void *packed, char *block, int threads) {
-    if (plan->packed)
-        plan->algorithm->pack_weights(p, block, threads);
-    plan->algorithm->forward(p, packed ? packed : block, block + plan->packed, threads);
-}
-
 static fc_finish finish_of(const fc_vector *bias, const fc_options *options, ptrdiff_t item) {
     fc_finish finish = {.activation = options->activation, .slope = options->slope};
     if (bias && bias->data) {
@@ -105,11 +85,13 @@ static fc_finish finish_of(const fc_vector *bias, const fc_options *options, ptr
 
 static fc_status run_planned(const fc_problem *p, const fc_options *options, const void *packed) {
     const int threads = fc_worthwhile_threads(p, fc_threads_for(options));
-    const forward_plan plan = plan_forward(p, options->algorithm, packed, threads);
-    char *block = fc_scratch_take(plan.bytes);
+    const fc_algorithm *algorithm = fc_choose_forward(p, options->algorithm);
+    if (!algorithm)
+        return FC_UNSUPPORTED;
+    void *block = fc_scratch_take(algorithm->forward_scratch_bytes(p, packed, threads));
     if (!block)
         return FC_OUT_OF_MEMORY;
-    run_forward(p, &plan, packed, block, threads);
+    algorithm->forward(p, packed, block, threads);
     fc_scratch_give(block);
     return FC_OK;
 }
@@ -234,8 +216,11 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
             unreached = 1;
             continue;
         }
-        const forward_plan plan = plan_forward(&p, options->algorithm, NULL, threads);
-        bytes = plan.bytes > bytes ? plan.bytes : bytes;
+        const fc_algorithm *algorithm = fc_choose_forward(&p, options->algorithm);
+        if (!algorithm)
+            return FC_UNSUPPORTED;
+        const size_t needed = algorithm->forward_scratch_bytes(&p, NULL, threads);
+        bytes = needed > bytes ? needed : bytes;
     } while (next_phase(whole, residue));
     char *block = fc_scratch_take(bytes);
     if (!block)
@@ -252,8 +237,7 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
         const fc_problem p = phase_problem(whole, residue);
         if (fc_taps(&p) == 0)
             continue;
-        const forward_plan plan = plan_forward(&p, options->algorithm, NULL, threads);
-        run_forward(&p, &plan, NULL, block, threads);
+        fc_choose_forward(&p, options->algorithm)->forward(&p, NULL, block, threads);
     } while (next_phase(whole, residue));
     fc_scratch_give(block);
     return FC_OK;
@@ -295,6 +279,8 @@ fc_status fc_conv_transpose_forward(fc_dtype dtype, const fc_tensor *input, cons
 static fc_status run_grad_weight(const fc_problem *p, const fc_options *options) {
     const int threads = fc_worthwhile_threads(p, fc_threads_for(options));
     const fc_algorithm *algorithm = fc_choose_grad_weight(p, options->algorithm);
+    if (!algorithm)
+        return FC_UNSUPPORTED;
     void *block = fc_scratch_take(algorithm->grad_weight_scratch_bytes(p, threads));
     if (!block)
         return FC_OUT_OF_MEMORY;
@@ -387,17 +373,19 @@ static double valid_multiply_adds(const fc_problem *p) {
     return all;
 }
 
-static void add_choice(const fc_problem *p, const fc_options *options, int grad_weight, int threads,
-                       fc_conv_choice *choice, double *heaviest) {
+static fc_status add_choice(const fc_problem *p, const fc_options *options, int grad_weight, int threads,
+                            fc_conv_choice *choice, double *heaviest) {
     const fc_algorithm *algorithm =
         grad_weight ? fc_choose_grad_weight(p, options->algorithm) : fc_choose_forward(p, options->algorithm);
+    if (!algorithm)
+        return FC_UNSUPPORTED;
     for (int id = FC_EXACT + 1; id < FC_ALGORITHM_IDS; ++id)
         choice->cost[id] += fc_algorithm_cost(p, (fc_algorithm_id)id, grad_weight);
     const double multiply_adds = valid_multiply_adds(p);
     choice->multiply_adds += multiply_adds;
     const size_t packed = grad_weight ? 0 : algorithm->packed_bytes(p);
     const size_t scratch = grad_weight ? algorithm->grad_weight_scratch_bytes(p, threads)
-                                       : plan_forward(p, options->algorithm, NULL, threads).bytes;
+                                       : algorithm->forward_scratch_bytes(p, NULL, threads);
     const int64_t bytes = scratch > INT64_MAX ? INT64_MAX : (int64_t)scratch;
     choice->scratch_bytes = fc_max(choice->scratch_bytes, bytes);
     if (multiply_adds >= *heaviest) { /* of phases, the one with the most work gives the name */
@@ -405,6 +393,7 @@ static void add_choice(const fc_problem *p, const fc_options *options, int grad_
         choice->algorithm = fc_algorithm_id_of(algorithm);
         choice->packed_bytes = packed > INT64_MAX ? INT64_MAX : (int64_t)packed;
     }
+    return FC_OK;
 }
 
 fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *input, const fc_tensor *weight,
@@ -420,17 +409,15 @@ fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *inp
     const int threads = fc_worthwhile_threads(&whole, fc_threads_for(options));
     double heaviest = -1;
     *choice = (fc_conv_choice){.algorithm = FC_AUTO};
-    if (pass != FC_GRAD_INPUT) {
-        add_choice(&whole, options, pass == FC_GRAD_WEIGHT, threads, choice, &heaviest);
-        return FC_OK;
-    }
+    if (pass != FC_GRAD_INPUT)
+        return add_choice(&whole, options, pass == FC_GRAD_WEIGHT, threads, choice, &heaviest);
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
         const fc_problem p = phase_problem(&whole, residue);
         if (fc_taps(&p) > 0)
-            add_choice(&p, options, 0, threads, choice, &heaviest);
-    } while (next_phase(&whole, residue));
-    return FC_OK;
+            status = add_choice(&p, options, 0, threads, choice, &heaviest);
+    } while (status == FC_OK && next_phase(&whole, residue));
+    return status;
 }
 
 fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params, const fc_options *options,
@@ -451,6 +438,8 @@ fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_pa
     const fc_tensor result = {.size = {1, weight->size[0], 1, 1, 1}};
     const fc_problem p = problem_of(kernels, &image, weight, &result, params);
     const fc_algorithm *algorithm = fc_choose_forward(&p, options->algorithm);
+    if (!algorithm)
+        return FC_UNSUPPORTED;
     if (algorithm->packed_bytes(&p) > 0)
         algorithm->pack_weights(&p, packed, fc_worthwhile_threads(&p, fc_threads_for(options)));
     return FC_OK;

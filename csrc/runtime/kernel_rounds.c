@@ -7,7 +7,14 @@
 
 #include <string.h>
 
-enum { TERMS = 64, COUNT = 1024, SQUARE = 32, CHANNELS = 16, BUFFER = 16384 }; /* BUFFER: elements of each operand */
+enum {
+    TERMS = 64,
+    COUNT = 1024,
+    SQUARE = 32,
+    CHANNELS = 16,
+    WINOGRAD_TILES = 2,
+    BUFFER = 16384
+}; /* BUFFER: elements of each operand */
 
 typedef struct operands {
     const fc_kernels *kernels;
@@ -21,11 +28,17 @@ typedef struct kernel_load {
     const char *name;
     void (*run)(operands *o);
     double flops, elements; /* a round; elements read and written */
+    int a_lane;             /* 1: these are of one lane of lines of FC_WINOGRAD_LINE bytes */
 } kernel_load;
 
 static void run_tile(operands *o, int rows, int vectors) {
     o->kernels->gemm_tile[rows - 1][vectors - 1](TERMS, o->rows, o->offsets, o->b, o->lane_offsets, o->c,
                                                  (ptrdiff_t)vectors * o->kernels->lanes * o->kernels->itemsize, 0);
+}
+
+static void run_winograd_tile(operands *o, int rows, int vectors) {
+    const fc_winograd_chunk chunk = {TERMS, TERMS, 0, FC_WINOGRAD_LINE, 0};
+    o->kernels->winograd_tile[rows - 1][vectors - 1](&chunk, o->a, o->b, o->c, 0, o->b);
 }
 
 static void copy_contiguous(operands *o) {
@@ -114,31 +127,49 @@ static void lrn_forward(operands *o) { lrn(o, 0); }
 
 static void lrn_backward(operands *o) { lrn(o, 1); }
 
+static void winograd_input(operands *o) {
+    const char *const *rows = o->rows; /* TERMS elements apart: lines of pixels that overlap */
+    o->kernels->winograd_input(o->c, FC_WINOGRAD_TILE, rows, WINOGRAD_TILES);
+}
+
+static void winograd_filter(operands *o) {
+    o->kernels->winograd_filter(o->c, FC_WINOGRAD_LINE, o->a, FC_WINOGRAD_LINE);
+}
+
+static void winograd_output(operands *o) {
+    volatile int sink = o->kernels->winograd_output(o->c, 4 * FC_WINOGRAD_LINE, o->a, FC_WINOGRAD_LINE);
+    (void)sink;
+}
+
 static const kernel_load LOADS[] = {
-    {"copy_matrix contiguous", copy_contiguous, 0, 2 * COUNT},
-    {"copy_matrix transposed", copy_transposed, 0, 2 * SQUARE * SQUARE},
-    {"copy_matrix every second", copy_even, 0, 2 * COUNT},
-    {"gather_lanes", gather, 0, 2 * TERMS * FC_MAX_TILE_ROWS},
-    {"finish_rows bias, relu", finish, 2 * COUNT, 2 * COUNT},
-    {"add_row", add_row, COUNT, 3 * COUNT},
-    {"max_row", max_row, COUNT, 3 * COUNT},
-    {"max_row_indexed", max_row_indexed, COUNT, 3 * COUNT},
-    {"divide_row", divide_row, 2 * COUNT, 3 * COUNT},
-    {"sum_row", sum_row, COUNT, COUNT},
-    {"max_windows 2/2", max_2_2, COUNT, 3 * COUNT},
-    {"max_windows 3/2", max_3_2, 2 * COUNT, 3 * COUNT},
-    {"max_windows 3/1", max_3_1, 2 * COUNT, 2 * COUNT},
-    {"add_windows 3/1", add_3_1, 2 * COUNT, 2 * COUNT},
-    {"spread_windows 3/1", spread_3_1, 3 * COUNT, 2 * COUNT},
-    {"max_indexed_row 2x2/2", max_indexed_2_2, 3 * COUNT / 2, 2 * COUNT + COUNT / 2},
-    {"lrn_forward 5", lrn_forward, 17 * COUNT, 2 * COUNT},
-    {"lrn_backward 5", lrn_backward, 30 * COUNT, 3 * COUNT},
+    {"copy_matrix contiguous", copy_contiguous, 0, 2 * COUNT, 0},
+    {"copy_matrix transposed", copy_transposed, 0, 2 * SQUARE * SQUARE, 0},
+    {"copy_matrix every second", copy_even, 0, 2 * COUNT, 0},
+    {"gather_lanes", gather, 0, 2 * TERMS * FC_MAX_TILE_ROWS, 0},
+    {"finish_rows bias, relu", finish, 2 * COUNT, 2 * COUNT, 0},
+    {"add_row", add_row, COUNT, 3 * COUNT, 0},
+    {"max_row", max_row, COUNT, 3 * COUNT, 0},
+    {"max_row_indexed", max_row_indexed, COUNT, 3 * COUNT, 0},
+    {"divide_row", divide_row, 2 * COUNT, 3 * COUNT, 0},
+    {"sum_row", sum_row, COUNT, COUNT, 0},
+    {"max_windows 2/2", max_2_2, COUNT, 3 * COUNT, 0},
+    {"max_windows 3/2", max_3_2, 2 * COUNT, 3 * COUNT, 0},
+    {"max_windows 3/1", max_3_1, 2 * COUNT, 2 * COUNT, 0},
+    {"add_windows 3/1", add_3_1, 2 * COUNT, 2 * COUNT, 0},
+    {"spread_windows 3/1", spread_3_1, 3 * COUNT, 2 * COUNT, 0},
+    {"max_indexed_row 2x2/2", max_indexed_2_2, 3 * COUNT / 2, 2 * COUNT + COUNT / 2, 0},
+    {"lrn_forward 5", lrn_forward, 17 * COUNT, 2 * COUNT, 0},
+    {"lrn_backward 5", lrn_backward, 30 * COUNT, 3 * COUNT, 0},
+    /* Of each element of a line: as many one-dimensional transforms, of as many operations; and what goes in and out. */
+    {"winograd_input", winograd_input, 12 * 24 * WINOGRAD_TILES, (36 + 36) * WINOGRAD_TILES, 1},
+    {"winograd_filter", winograd_filter, 9 * 15, 9 + 36, 1},
+    {"winograd_output", winograd_output, 10 * 16, 36 + 16, 1},
 };
 enum { LOAD_COUNT = sizeof LOADS / sizeof LOADS[0] };
 
 int fc_kernel_loads(int isa, fc_dtype dtype) {
     const fc_kernels *kernels = fc_kernels_for(isa, dtype);
-    return kernels ? kernels->tile_rows * kernels->tile_vectors + LOAD_COUNT : 0;
+    return kernels ? 2 * kernels->tile_rows * kernels->tile_vectors + LOAD_COUNT : 0;
 }
 
 static void fill(operands *o) {
@@ -171,18 +202,20 @@ fc_status fc_kernel_rounds(int isa, fc_dtype dtype, int index, int64_t rounds, f
     }
     fill(&o);
     const int tiles = o.kernels->tile_rows * o.kernels->tile_vectors;
-    if (index < tiles) {
-        const int rows = index / o.kernels->tile_vectors + 1, vectors = index % o.kernels->tile_vectors + 1;
+    if (index < 2 * tiles) { /* of both kinds */
+        const int winograd = index >= tiles, at = index % tiles;
+        const int rows = at / o.kernels->tile_vectors + 1, vectors = at % o.kernels->tile_vectors + 1;
         const double lanes = (double)vectors * o.kernels->lanes;
         for (int i = 0; i < TERMS; ++i)
             o.lane_offsets[i] = (ptrdiff_t)i * vectors * o.kernels->lanes * item;
-        *load = (fc_kernel_load){"gemm_tile", rows, vectors, 2 * TERMS * rows * lanes,
+        *load = (fc_kernel_load){winograd ? "winograd_tile" : "gemm_tile", rows, vectors, 2 * TERMS * rows * lanes,
                                  (double)item * (TERMS * (rows + lanes) + rows * lanes)};
         for (int64_t i = 0; i < rounds; ++i)
-            run_tile(&o, rows, vectors);
+            (winograd ? run_winograd_tile : run_tile)(&o, rows, vectors);
     } else {
-        const kernel_load *one = &LOADS[index - tiles];
-        *load = (fc_kernel_load){one->name, 0, 0, one->flops, one->elements * (double)item};
+        const kernel_load *one = &LOADS[index - 2 * tiles];
+        const double lanes = one->a_lane ? (double)(FC_WINOGRAD_LINE / item) : 1;
+        *load = (fc_kernel_load){one->name, 0, 0, lanes * one->flops, lanes * one->elements * (double)item};
         for (int64_t i = 0; i < rounds; ++i)
             one->run(&o);
     }

@@ -16,6 +16,8 @@ typedef FC_T FC_NAME(unaligned_quarter) __attribute__((vector_size(16), aligned(
 
 static inline FC_V FC_NAME(zero)(void) { return (FC_V){0}; }
 
+static inline FC_V FC_NAME(constant)(double value) { return (FC_T)value - FC_NAME(zero)(); }
+
 static inline FC_V FC_NAME(load)(const char *at) { return *(const FC_NAME(unaligned) *)at; }
 
 static inline void FC_NAME(store)(char *at, FC_V x) { *(FC_NAME(unaligned) *)at = x; }
@@ -105,5 +107,15 @@ static inline void FC_NAME(transpose_square)(char *dst, ptrdiff_t ldd, const cha
 #else
     *(U *)dst = FC_SHUFFLE(I, r0, r1, 0, 2);
     *(U *)(dst + ldd) = FC_SHUFFLE(I, r0, r1, 1, 3);
+#endif
+}
+
+/* dst[i][m] = rows[m][offset + i] for FC_SQUARE columns i of FC_LANES rows m. */
+static inline void FC_NAME(transpose_lanes)(char *dst, ptrdiff_t ldd, const char *const *rows, ptrdiff_t offset) {
+#ifdef FC_SIMD_TRANSPOSE
+    FC_NAME2(simd_transpose, FC_DTYPE, FC_ISA)(dst, ldd, rows, offset);
+#else
+    for (int m = 0; m < FC_LANES; m += FC_SQUARE)
+        FC_NAME(transpose_square)(dst + m * FC_ITEM, ldd, rows + m, offset);
 #endif
 }

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import reference
+from .. import choose_algorithm, reference
 from .._types import Array
+from ..reference import winograd
 from .workloads import Conv, Layer, Norm, Pool
 
 __all__ = ["Pass", "covering", "describe", "passes"]
@@ -84,10 +85,33 @@ def _conv_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batc
     def grad_weight(ops: Any, g: Array, x: Array) -> Array:
         return getattr(ops, f"{op}_grad_weight")(g, x, w.shape, *geometry, algorithm=algorithm)
 
-    # A sum of n products, in any order and with or without FMA, has at most n roundings on the way of any term.
-    yield Pass("forward", forward, (x, w, *b), flops, math.prod(w.shape[1:]) + 1)
-    yield Pass("grad_input", grad_input, (g, w), flops, layer.filters // layer.groups * _covering(layer))
+    terms = {"forward": math.prod(w.shape[1:]) + 1, "grad_input": layer.filters // layer.groups * _covering(layer)}
+    for run, operands in ((forward, (x, w, *b)), (grad_input, (g, w))):
+        name = run.__name__
+        options = {"dtype": x.dtype, "algorithm": algorithm, "pass_name": name}
+        if choose_algorithm(x.shape, w.shape, *geometry, **options).algorithm == "winograd":
+            yield Pass(name, run, operands, flops, *_winograd_bound(layer, name))
+        else:
+            # A sum of n products, in any order and with or without FMA, has at most n roundings on the way of any term.
+            yield Pass(name, run, operands, flops, terms[name])
     yield Pass("grad_weight", grad_weight, (g, x), flops, batch * math.prod(layer.output_size))
+
+
+def _winograd_bound(layer: Conv, name: str) -> tuple[int, Callable[..., Array]]:
+    """Roundings, and the sum of magnitudes, of a pass whose kernels are 3x3 with stride 1."""
+    pads = tuple(before for before, _ in layer.pads)
+    swaps = name == "grad_input"
+    offset = tuple(pad - 2 if swaps else -pad for pad in pads)
+    size = layer.size if swaps else layer.output_size
+
+    def magnitude(image: Array, w: Array, b: Array | None = None) -> Array:
+        if swaps:  # channels exchanged within each group, taps turned
+            w = w.reshape(layer.groups, -1, *w.shape[1:]).swapaxes(1, 2)[..., ::-1, ::-1]
+            w = w.reshape(-1, *w.shape[2:])
+        total = winograd.magnitude(image, w, offset, size, layer.groups)
+        return total if b is None else total + np.abs(b)[:, None, None]
+
+    return winograd.roundings((layer.filters if swaps else layer.channels) // layer.groups) + 1, magnitude
 
 
 def _transposed_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batch: int) -> Iterator[Pass]:

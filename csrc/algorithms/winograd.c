@@ -1,0 +1,440 @@
+/* Winograd convolution F(4x4, 3x3), forward: 36 products make 16 outputs in place of 144.
+ *
+ * Tiles of 6 x 6 input elements (4 apart) and filters are transformed, multiplied element by element, summed over
+ * channels, and the sums transformed back to 4 x 4 outputs (kernels/winograd.inc). The sum over channels is, for each of
+ * the 36 elements, a matrix product of tiles and output channels, done by the GEMM tile:
+ *
+ *     input     [channel line][tile][element][line]     lines of 64 bytes of channels, read through offsets
+ *     weights   [group][panel][chunk][element][channel][panel lanes]
+ *     sums      [tile][element][panel lanes]            of one panel, in L2 until they are transformed back
+ *
+ * Tiles are numbered across rows, depths and the batch, and worked on in blocks. With few tiles (one block) the input is
+ * transformed first, then each panel of weights chunk by chunk just before use, so that the 4 times larger weights never
+ * exist; with many, the weights come first and each task transforms a block of its own. Neither changes a bit: an output
+ * depends on its tile and its filter alone.
+ *
+ * The accumulator is the dtype, started anew every SUM channels, which with the interpolation points
+ * (winograd_points.py) keeps the error near that of plain sums. A tile whose sums are not finite is computed again by
+ * plain sums, so that Inf and NaN stand exactly where these put them. After Lavin and Gray, CVPR 2016.
+ */
+#include "algorithms/algorithm.h"
+
+#include <string.h>
+
+enum {
+    EDGE = 4,  /* of a tile of outputs */
+    REACH = 6, /* of a tile of inputs */
+    TAPS = 9,
+    SUM = 32,            /* most channels of one sum */
+    CHUNK = 64,          /* most channels of several sums, whose weights lie together */
+    LEAST_CHANNELS = 32, /* for auto: below, errors can be more than twice those of plain sums */
+    SHARED_TILES = 56,   /* most whose transformed input is made first, and weights chunk by chunk */
+    MOST_TILES = 30,
+    LEAST_TILES = 12,        /* of a block with an input of its own, */
+    BLOCK_BYTES = 384 << 10, /* which should leave room in L2 */
+    SEGMENT = 14,            /* most tiles of a row at once: their image rows fit L1 */
+    FILTERED = 8             /* channels of weights gathered at once */
+};
+enum { ELEMENTS = FC_WINOGRAD_ELEMENTS, LINE = FC_WINOGRAD_LINE, TILE_BYTES = FC_WINOGRAD_TILE };
+enum { SEGMENT_PIXELS = SEGMENT * EDGE + REACH - EDGE, MOST_LINE = 64 * FC_MAX_TILE_VECTORS };
+
+typedef struct winograd_run {
+    const fc_problem *p;
+    int64_t rows, columns, tiles;           /* of one image; of all images */
+    int64_t block, blocks;                  /* tiles */
+    int64_t channels, line_channels, lines; /* of all groups */
+    int64_t panels;                         /* of a group */
+    int64_t chunk, chunks;                  /* channels of a group */
+    ptrdiff_t line_step;                    /* between channel lines of transformed input */
+    const char *packed;
+    char *own;                                /* room for transformed weights, where the caller has none */
+    char *shared;                             /* the transformed input, if all tasks share it */
+    char **input, **image, **weights, **sums; /* a thread each; image: rows of input or output pixels */
+} winograd_run;
+
+static int supports(const fc_problem *p) {
+    int64_t kernel = 1;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        kernel = kernel && p->kernel[axis] == (axis == 0 ? 1 : 3) && p->stride[axis] == 1 && p->dilation[axis] == 1;
+    }
+    return kernel && p->offset[0] == 0 && p->in_size[0] == p->out_size[0];
+}
+
+static int by_default(const fc_problem *p) { return p->in_channels >= LEAST_CHANNELS; }
+
+static int64_t images(const fc_problem *p) { return p->batch * p->out_size[0]; }
+
+static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
+
+/* Bytes of a line of weights or sums of a panel: whole vectors. */
+static ptrdiff_t panel_line(const fc_problem *p, int64_t panel) {
+    const int64_t left = p->out_channels - panel * panel_lanes(p);
+    return fc_min(panel_lanes(p), fc_round_up(left, p->kernels->lanes)) * p->kernels->itemsize;
+}
+
+/* ---- weights ---- */
+
+static int64_t sum_channels(const fc_problem *p) { return fc_channel_block(p->in_channels, 1, SUM); }
+
+static int64_t chunk_channels(const fc_problem *p) {
+    return fc_min(CHUNK / sum_channels(p) * sum_channels(p), p->in_channels);
+}
+
+/* Between the elements of a chunk: a multiple of 4096 would put all of them into the same cache sets. */
+static ptrdiff_t element_step(int64_t channels, ptrdiff_t line) { return channels * line + 64; }
+
+static int64_t panel_bytes(const fc_problem *p, ptrdiff_t line) {
+    const int64_t chunks = fc_ceil_div(p->in_channels, chunk_channels(p));
+    return ELEMENTS * (fc_product(p->in_channels, line) + chunks * 64);
+}
+
+static int64_t group_bytes(const fc_problem *p) {
+    const int64_t panels = fc_ceil_div(p->out_channels, panel_lanes(p));
+    return fc_product(panels - 1, panel_bytes(p, panel_line(p, 0))) + panel_bytes(p, panel_line(p, panels - 1));
+}
+
+static size_t packed_bytes(const fc_problem *p) { return (size_t)fc_product(p->groups, group_bytes(p)); }
+
+/* Transforms the filters of one panel for the channels of one chunk. */
+static void transform_weights(const fc_problem *p, int64_t group, int64_t panel, int64_t first, int64_t channels,
+                              char *dst) {
+    const fc_kernels *kernels = p->kernels;
+    const ptrdiff_t line = panel_line(p, panel), step = element_step(channels, line);
+    const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
+    const int64_t filters = fc_min(lanes, p->out_channels - k0);
+    const fc_range taps[FC_SPATIAL] = {{0, 1}, {0, 3}, {0, 3}};
+    const char *sources[MOST_LINE / sizeof(float)];
+    ptrdiff_t offsets[FILTERED * TAPS];
+    char gathered[FILTERED * TAPS * MOST_LINE] __attribute__((aligned(64)));
+    fc_fill_offsets(offsets, FILTERED, p->w.in, taps, p->w.axis);
+    for (int64_t c = 0; c < channels; c += FILTERED) {
+        const int64_t count = fc_min(FILTERED, channels - c);
+        for (int64_t k = 0; k < filters; ++k)
+            sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + (first + c) * p->w.in;
+        kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, count * TAPS);
+        for (int64_t i = 0; i < count; ++i)
+            kernels->winograd_filter(dst + (c + i) * line, step, gathered + i * TAPS * line, line);
+    }
+}
+
+typedef struct pack_run {
+    const fc_problem *p;
+    char *packed;
+    int64_t panels, chunk, chunks;
+} pack_run;
+
+static ptrdiff_t chunk_offset(const fc_problem *p, int64_t group, int64_t panel, int64_t first) {
+    const ptrdiff_t line = panel_line(p, panel), chunk = chunk_channels(p);
+    return group * group_bytes(p) + panel * panel_bytes(p, panel_line(p, 0)) +
+           first / chunk * ELEMENTS * element_step(chunk, line);
+}
+
+static void pack_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const pack_run *run = context;
+    const int64_t first = task % run->chunks * run->chunk, panel = task / run->chunks % run->panels;
+    const int64_t group = task / run->chunks / run->panels;
+    transform_weights(run->p, group, panel, first, fc_min(run->chunk, run->p->in_channels - first),
+                      run->packed + chunk_offset(run->p, group, panel, first));
+}
+
+static void pack_weights(const fc_problem *p, void *packed, int threads) {
+    pack_run run = {p, packed, fc_ceil_div(p->out_channels, panel_lanes(p)), chunk_channels(p), 0};
+    run.chunks = fc_ceil_div(p->in_channels, run.chunk);
+    fc_parallel(p->groups * run.panels * run.chunks, threads, pack_task, &run);
+}
+
+/* ---- layout ---- */
+
+static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
+    run->p = p;
+    run->rows = fc_ceil_div(p->out_size[1], EDGE);
+    run->columns = fc_ceil_div(p->out_size[2], EDGE);
+    run->tiles = fc_product(images(p), fc_product(run->rows, run->columns));
+    run->channels = p->groups * p->in_channels;
+    run->line_channels = LINE / p->kernels->itemsize;
+    run->lines = fc_ceil_div(run->channels, run->line_channels);
+    run->panels = fc_ceil_div(p->out_channels, panel_lanes(p));
+    run->chunk = chunk_channels(p);
+    run->chunks = fc_ceil_div(p->in_channels, run->chunk);
+    run->block = run->tiles;
+    run->blocks = 1;
+    if (run->tiles > SHARED_TILES) {
+        const int64_t most = fc_min(fc_max(BLOCK_BYTES / (run->lines * TILE_BYTES), LEAST_TILES), MOST_TILES);
+        run->blocks = fc_ceil_div(run->tiles, most);
+        if (threads > 1)
+            run->blocks = fc_round_up(run->blocks, threads);
+        run->block = fc_round_up(fc_ceil_div(run->tiles, run->blocks), p->kernels->tile_rows);
+        run->blocks = fc_ceil_div(run->tiles, run->block);
+    }
+    run->line_step = run->block * TILE_BYTES + LINE;
+}
+
+static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, const void *packed, int threads) {
+    plan_blocks(run, p, threads);
+    run->packed = packed;
+    const int shared = run->blocks == 1;
+    const int64_t input = fc_product(run->lines, run->line_step);
+    run->own = fc_arena_take(arena, packed || shared ? 0 : (int64_t)packed_bytes(p), 1);
+    run->shared = fc_arena_take(arena, shared ? input : 0, 1);
+    run->input = fc_arena_take(arena, threads, sizeof(char *));
+    run->image = fc_arena_take(arena, threads, sizeof(char *));
+    run->weights = fc_arena_take(arena, threads, sizeof(char *));
+    run->sums = fc_arena_take(arena, threads, sizeof(char *));
+    const ptrdiff_t line = panel_line(p, 0);
+    for (int t = 0; t < threads; ++t) {
+        char *own_input = fc_arena_take(arena, shared ? 0 : input, 1);
+        char *image = fc_arena_take(arena, REACH * SEGMENT_PIXELS, (size_t)fc_max(line, LINE));
+        char *weights = fc_arena_take(arena, packed || !shared ? 0 : ELEMENTS * element_step(run->chunk, line), 1);
+        char *sums = fc_arena_take(arena, run->block * (ELEMENTS + 1), (size_t)line);
+        if (!arena->base)
+            continue;
+        run->input[t] = shared ? run->shared : own_input;
+        run->image[t] = image;
+        run->weights[t] = weights;
+        run->sums[t] = sums;
+    }
+}
+
+static size_t forward_scratch_bytes(const fc_problem *p, const void *packed, int threads) {
+    winograd_run run;
+    fc_arena arena = {0};
+    lay_out(&run, &arena, p, packed, threads);
+    return arena.used;
+}
+
+/* A run of tiles of one row of one image. */
+typedef struct segment {
+    int64_t n, depth, row, column, count; /* row, column: of the first output of the first tile */
+} segment;
+
+static segment segment_at(const winograd_run *run, int64_t tile, int64_t end) {
+    const int64_t across = tile % run->columns, down = tile / run->columns % run->rows;
+    const int64_t image = tile / run->columns / run->rows, depths = run->p->out_size[0];
+    const int64_t count = fc_min(fc_min(end - tile, run->columns - across), SEGMENT);
+    return (segment){image / depths, image % depths, down * EDGE, across * EDGE, count};
+}
+
+/* ---- input ---- */
+
+/* One row of one channel line of the image, 0 outside of it, into lines of channels. */
+static void fill_row(const fc_problem *p, const char *plane, int64_t row, int64_t column, int64_t pixels,
+                     int64_t channels, char *dst) {
+    const int64_t begin = fc_min(fc_max(-column, 0), pixels);
+    const int64_t end = fc_max(fc_min(p->in_size[2] - column, pixels), begin);
+    if (row < 0 || row >= p->in_size[1]) {
+        memset(dst, 0, (size_t)(pixels * LINE));
+        return;
+    }
+    memset(dst, 0, (size_t)(begin * LINE));
+    memset(dst + end * LINE, 0, (size_t)((pixels - end) * LINE));
+    const ptrdiff_t item = p->kernels->itemsize;
+    char *src = (char *)plane + row * p->x.axis[1] + (column + begin) * p->x.axis[2];
+    char *to = dst + begin * LINE;
+    if (p->x.channel == item)
+        p->kernels->copy_matrix((fc_matrix){to, LINE, item}, (fc_matrix){src, p->x.axis[2], item}, end - begin,
+                                channels);
+    else
+        p->kernels->copy_matrix((fc_matrix){to, item, LINE}, (fc_matrix){src, p->x.channel, p->x.axis[2]}, channels,
+                                end - begin);
+}
+
+/* Transforms tiles [begin, end) of one channel line. Rows that two rows of tiles share are filled once. */
+static void transform_input(const winograd_run *run, int64_t begin, int64_t end, int64_t channel_line, char *dst,
+                            char *buffer) {
+    const fc_problem *p = run->p;
+    const int64_t first = channel_line * run->line_channels;
+    const int64_t channels = fc_min(run->line_channels, run->channels - first);
+    if (channels < run->line_channels)
+        memset(buffer, 0, REACH * SEGMENT_PIXELS * LINE);
+    segment last = {.count = 0};
+    for (int64_t tile = begin; tile < end;) {
+        const segment s = segment_at(run, tile, end);
+        const int64_t pixels = s.count * EDGE + REACH - EDGE;
+        const int below = last.count == s.count && last.column == s.column && last.n == s.n && last.depth == s.depth &&
+                          last.row + EDGE == s.row;
+        const char *plane = p->x.data + s.n * p->x.batch + s.depth * p->x.axis[0] + first * p->x.channel;
+        const char *rows[REACH];
+        for (int64_t r = 0; r < REACH; ++r) {
+            char *row = buffer + (s.row + r) % REACH * SEGMENT_PIXELS * LINE;
+            if (!below || r >= REACH - EDGE)
+                fill_row(p, plane, s.row + r + p->offset[1], s.column + p->offset[2], pixels, channels, row);
+            rows[r] = row;
+        }
+        p->kernels->winograd_input(dst, TILE_BYTES, rows, s.count);
+        dst += s.count * TILE_BYTES;
+        tile += s.count;
+        last = s;
+    }
+}
+
+/* ---- sums ---- */
+
+/* Sums of all tiles of a block for one panel, over the channels of one chunk. */
+static void multiply(const winograd_run *run, int64_t tiles, const char *input, const char *weights, int64_t first,
+                     int64_t channels, ptrdiff_t line, int accumulate, char *sums) {
+    const fc_kernels *kernels = run->p->kernels;
+    const ptrdiff_t item = kernels->itemsize, step = element_step(channels, line), tile_step = (ELEMENTS + 1) * line;
+    const int vectors = (int)(line / item / kernels->lanes);
+    const int64_t groups = fc_ceil_div(tiles, kernels->tile_rows); /* of nearly equal size */
+    const fc_winograd_chunk chunk = {channels, sum_channels(run->p), first % run->line_channels, run->line_step,
+                                     line / groups};
+    input += first / run->line_channels * run->line_step;
+    for (int64_t element = 0; element < ELEMENTS; ++element, input += LINE, weights += step, sums += line)
+        for (int64_t g = 0; g < groups; ++g) {
+            const int64_t begin = tiles * g / groups, rows = tiles * (g + 1) / groups - begin;
+            kernels->winograd_tile[rows - 1][vectors - 1](&chunk, input + begin * TILE_BYTES, weights,
+                                                          sums + begin * tile_step, accumulate,
+                                                          weights + step + channels * line * g / groups);
+        }
+}
+
+/* ---- output ---- */
+
+/* One tile by plain sums of the taps that meet the image: what Winograd's sums cannot hold. */
+static void plain_tile(const fc_problem *p, const segment *s, int64_t tile, int64_t group, int64_t panel, char *dst,
+                       ptrdiff_t row_step) {
+    const fc_kernels *kernels = p->kernels;
+    const ptrdiff_t line = panel_line(p, panel);
+    const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
+    const int64_t filters = fc_min(lanes, p->out_channels - k0);
+    const char *plane = p->x.data + s->n * p->x.batch + s->depth * p->x.axis[0] + group * p->x.group;
+    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, 3}, {0, 3}};
+    const ptrdiff_t weight_axis[FC_SPATIAL] = {0, 3 * line, line};
+    const char *sources[MOST_LINE / sizeof(float)];
+    ptrdiff_t offsets[FILTERED * TAPS], oa[FILTERED * TAPS], ob[FILTERED * TAPS];
+    char gathered[FILTERED * TAPS * MOST_LINE] __attribute__((aligned(64)));
+    fc_fill_offsets(offsets, FILTERED, p->w.in, all, p->w.axis);
+    for (int64_t c = 0; c < p->in_channels; c += FILTERED) {
+        const int64_t channels = fc_min(FILTERED, p->in_channels - c);
+        for (int64_t k = 0; k < filters; ++k)
+            sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + c * p->w.in;
+        kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, channels * TAPS);
+        for (int64_t row = s->row; row < fc_min(s->row + EDGE, p->out_size[1]); ++row)
+            for (int64_t i = 0; i < EDGE && s->column + tile * EDGE + i < p->out_size[2]; ++i) {
+                const int64_t column = s->column + tile * EDGE + i;
+                const fc_range taps[FC_SPATIAL] = {{0, 1}, fc_valid_taps(p, 1, row), fc_valid_taps(p, 2, column)};
+                const char *pixel = plane + c * p->x.channel + (row + p->offset[1]) * p->x.axis[1] +
+                                    (column + p->offset[2]) * p->x.axis[2];
+                const ptrdiff_t terms = fc_fill_offsets(oa, channels, p->x.channel, taps, p->x.axis);
+                fc_fill_offsets(ob, channels, TAPS * line, taps, weight_axis);
+                kernels->gemm_tile[0][lanes / kernels->lanes - 1](
+                    terms, &pixel, oa, gathered, ob, dst + (row - s->row) * row_step + (tile * EDGE + i) * line, line,
+                    c > 0);
+            }
+    }
+}
+
+/* Transforms the sums of a block back, and stores what lies within the output. */
+static void finish_block(const winograd_run *run, int64_t begin, int64_t end, int64_t group, int64_t panel,
+                         const char *sums, char *buffer) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t item = p->kernels->itemsize, line = panel_line(p, panel);
+    const int64_t first = panel * panel_lanes(p), channels = fc_min(panel_lanes(p), p->out_channels - first);
+    fc_finish finish = p->finish;
+    if (finish.bias)
+        finish.bias += (group * p->out_channels + first) * finish.bias_stride;
+    for (int64_t tile = begin; tile < end;) {
+        const segment s = segment_at(run, tile, end);
+        const ptrdiff_t row_step = s.count * EDGE * line;
+        for (int64_t i = 0; i < s.count; ++i, sums += (ELEMENTS + 1) * line)
+            if (!p->kernels->winograd_output(buffer + i * EDGE * line, row_step, sums, line))
+                plain_tile(p, &s, i, group, panel, buffer, row_step);
+        const int64_t rows = fc_min(EDGE, p->out_size[1] - s.row);
+        const int64_t columns = fc_min(s.count * EDGE, p->out_size[2] - s.column);
+        p->kernels->finish_columns(buffer, line, rows * s.count * EDGE, channels, &finish);
+        char *y = p->y.data + s.n * p->y.batch + group * p->y.group + s.depth * p->y.axis[0] + first * p->y.channel +
+                  s.row * p->y.axis[1] + s.column * p->y.axis[2];
+        for (int64_t r = 0; r < rows; ++r)
+            if (p->y.channel == item)
+                p->kernels->copy_matrix((fc_matrix){y + r * p->y.axis[1], p->y.axis[2], item},
+                                        (fc_matrix){buffer + r * row_step, line, item}, columns, channels);
+            else
+                p->kernels->copy_matrix((fc_matrix){y + r * p->y.axis[1], p->y.axis[2], p->y.channel},
+                                        (fc_matrix){buffer + r * row_step, line, item}, columns, channels);
+        tile += s.count;
+    }
+}
+
+static void panel_of_block(const winograd_run *run, int64_t begin, int64_t end, int64_t group, int64_t panel,
+                           const char *input, int thread) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t line = panel_line(p, panel);
+    for (int64_t c = 0; c < p->in_channels; c += run->chunk) {
+        const int64_t channels = fc_min(run->chunk, p->in_channels - c);
+        const char *weights = run->weights[thread];
+        if (run->packed)
+            weights = run->packed + chunk_offset(p, group, panel, c);
+        else
+            transform_weights(p, group, panel, c, channels, run->weights[thread]);
+        multiply(run, end - begin, input, weights, group * p->in_channels + c, channels, line, c > 0,
+                 run->sums[thread]);
+    }
+    finish_block(run, begin, end, group, panel, run->sums[thread], run->image[thread]);
+}
+
+/* ---- tasks ---- */
+
+static void line_task(void *context, int64_t channel_line, int thread) {
+    const winograd_run *run = context;
+    transform_input(run, 0, run->tiles, channel_line, run->shared + channel_line * run->line_step, run->image[thread]);
+}
+
+static void panel_task(void *context, int64_t task, int thread) {
+    const winograd_run *run = context;
+    panel_of_block(run, 0, run->tiles, task / run->panels, task % run->panels, run->shared, thread);
+}
+
+static void block_task(void *context, int64_t block, int thread) {
+    const winograd_run *run = context;
+    const int64_t begin = block * run->block, end = fc_min(begin + run->block, run->tiles);
+    for (int64_t i = 0; i < run->lines; ++i)
+        transform_input(run, begin, end, i, run->input[thread] + i * run->line_step, run->image[thread]);
+    for (int64_t task = 0; task < run->p->groups * run->panels; ++task)
+        panel_of_block(run, begin, end, task / run->panels, task % run->panels, run->input[thread], thread);
+}
+
+static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
+    winograd_run run;
+    fc_arena arena = {scratch, 0};
+    lay_out(&run, &arena, p, packed, threads);
+    if (run.blocks == 1) {
+        fc_parallel(run.lines, threads, line_task, &run);
+        fc_parallel(p->groups * run.panels, threads, panel_task, &run);
+        return;
+    }
+    if (!packed) {
+        pack_weights(p, run.own, threads);
+        run.packed = run.own;
+    }
+    fc_parallel(run.blocks, threads, block_task, &run);
+}
+
+/* In units of one vector multiply-add: the products, and the transforms, measured. */
+static double forward_cost(const fc_problem *p) {
+    const double tiles =
+        (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], EDGE) * (double)fc_ceil_div(p->out_size[2], EDGE);
+    const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
+    const double in = (double)fc_ceil_div(p->in_channels, p->kernels->lanes), channels = (double)p->in_channels;
+    return (double)p->groups * (ELEMENTS * tiles * vectors * channels * 1.15 + 260.0 * tiles * in +
+                                200.0 * tiles * vectors + 120.0 * channels * vectors);
+}
+
+static double no_cost(const fc_problem *p) {
+    (void)p;
+    return 0;
+}
+
+const fc_algorithm fc_winograd_algorithm = {
+    .name = "winograd",
+    .needs =
+        "a kernel of 3 along height and width and 1 along depth, stride 1, dilation 1, and no gradient of the weights",
+    .supports = supports,
+    .by_default = by_default,
+    .forward_cost = forward_cost,
+    .packed_bytes = packed_bytes,
+    .pack_weights = pack_weights,
+    .forward_scratch_bytes = forward_scratch_bytes,
+    .forward = forward,
+    .grad_weight_cost = no_cost,
+};

@@ -1,0 +1,145 @@
+"""Winograd's algorithm beyond the table: where nothing finite stands, how accurate it is, what it refuses."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checking import call, operands_of
+from features import WINOGRAD_CONVS
+from geometries import Conv
+from tolerance import assert_identical
+
+import fastconv
+from fastconv import reference
+from fastconv.reference import winograd
+
+ROOT = Path(__file__).resolve().parents[1]
+SPLIT = (
+    Conv(sizes=(29, 31), batch=5, channels=20, filters=37, padding=1),
+    Conv(sizes=(14, 13), batch=3, channels=70, filters=50, padding=1, last=True),
+    Conv(sizes=(9, 40), batch=4, channels=24, filters=24, groups=3, padding=1),
+)
+
+
+def test_the_constants_are_those_of_exact_arithmetic() -> None:
+    assert winograd.is_exact(4, 3)
+    script = ROOT / "csrc" / "winograd_points.py"
+    if script.exists():  # not beside an installed package
+        assert subprocess.run([sys.executable, str(script), "--check"]).returncode == 0
+        assert runpy.run_path(str(script))["WINOGRAD"]["PAIRS"] == winograd.PAIRS
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("geometry", SPLIT, ids=str)
+@pytest.mark.parametrize("pass_name", ["forward", "grad_input"])
+def test_same_bits_for_any_threads_and_batch_and_with_a_plan(
+    isa: str, pass_name: str, geometry: Conv, dtype: str
+) -> None:
+    operands = operands_of(geometry, dtype)
+    results = []
+    for threads in (1, 2, 3):
+        with fastconv.num_threads(threads):
+            results += call(fastconv, geometry, pass_name, operands, algorithm="winograd").values()
+    assert_identical(results[1], results[0], "with 2 threads")
+    assert_identical(results[2], results[0], "with 3 threads")
+    for n in range(geometry.batch):
+        one = operands | {name: operands[name][n : n + 1] for name in ("input", "grad_output")}
+        geometry_of_one = Conv(**{**vars(geometry), "batch": 1})
+        (alone,) = call(fastconv, geometry_of_one, pass_name, one, algorithm="winograd").values()
+        assert_identical(alone[0], results[0][n], f"image {n}")
+    if pass_name == "forward":
+        options: dict[str, Any] = {"layout": geometry.layout, "algorithm": "winograd"}
+        weight, bias = operands["weight"], operands["bias"]
+        plan = fastconv.ConvPlan(weight, bias, 1, geometry.padding, 1, geometry.groups, **options)
+        assert_identical(plan(operands["input"]), results[0], "of a plan")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "large"])
+@pytest.mark.parametrize("operand", ["input", "weight"])
+@pytest.mark.parametrize("last", [False, True])
+def test_what_is_not_finite_stands_where_plain_sums_put_it(
+    isa: str, operand: str, value: str, dtype: str, last: bool
+) -> None:
+    geometry = Conv(sizes=(13, 18), channels=19, filters=10, padding=1, activation="relu", last=last)
+    operands = dict(operands_of(geometry, dtype))
+    random = np.random.default_rng(5)
+    for trial in range(8):
+        changed = operands | {operand: operands[operand].copy()}
+        # "large": plain sums are finite, transforms of it overflow
+        put = 0.9 * np.finfo(dtype).max if value == "large" else float(value)
+        if value == "large":
+            other = "weight" if operand == "input" else "input"
+            changed[other] = operands[other] * 1e-3
+        changed[operand].flat[random.integers(operands[operand].size)] = put
+        # where it stands, whatever the activation does
+        got = call(fastconv, geometry, "forward", changed, algorithm="winograd")["output"]
+        want = call(fastconv, geometry, "forward", changed, algorithm="direct")["output"]
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(want), f"trial {trial}")
+        np.testing.assert_array_equal(np.isposinf(got), np.isposinf(want), f"trial {trial}")
+        np.testing.assert_array_equal(np.isneginf(got), np.isneginf(want), f"trial {trial}")
+
+
+@pytest.mark.parametrize("geometry", WINOGRAD_CONVS[:7], ids=str)
+def test_exact_is_never_winograd(isa: str, geometry: Conv) -> None:
+    operands = operands_of(geometry, "float32")
+    shape, window = geometry.input_shape, (1, geometry.padding, 1, geometry.groups)
+    options: dict[str, Any] = {"layout": geometry.layout, "algorithm": "exact"}
+    choice = fastconv.choose_algorithm(shape, geometry.weight_shape, *window, **options)
+    assert choice.algorithm != "winograd"
+    exact = call(fastconv, geometry, "forward", operands, algorithm="exact")["output"]
+    assert_identical(exact, call(fastconv, geometry, "forward", operands, algorithm=choice.algorithm)["output"])
+
+
+def plainly(x: Any, w: Any, padding: int) -> Any:
+    """One float32 sum for each output, term by term."""
+    x = np.pad(x[0], ((0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (1, 2))
+    total = np.zeros((len(w), *windows.shape[1:3]), np.float32)
+    for c, i, j in np.ndindex(*w.shape[1:]):
+        total += w[:, c, i, j][:, None, None] * windows[c, :, :, i, j]
+    return total[None]
+
+
+@pytest.mark.parametrize(("channels", "size"), [(32, 14), (32, 20), (48, 20), (64, 14), (256, 7)])
+def test_at_most_twice_the_error_of_plain_sums(isa: str, channels: int, size: int) -> None:
+    """The worst of 20 tensors each; log-normal data, where single large elements spoil tiles, by the medians."""
+    draw = {"normal": np.random.Generator.standard_normal, "uniform": np.random.Generator.random}
+    draw["log-normal"] = lambda random, shape: random.lognormal(size=shape)
+    for data in draw:
+        errors, plain_errors = [], []
+        for seed in range(20):
+            random = np.random.default_rng(seed)
+            x = draw[data](random, (1, channels, size, size)).astype(np.float32)
+            w = (random.standard_normal((16, channels, 3, 3)) * np.sqrt(2 / (9 * channels))).astype(np.float32)
+            want = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=1)
+            largest = np.abs(want).max()
+            got = fastconv.conv2d(x, w, padding=1, algorithm="winograd")
+            errors.append(np.abs(got - want).max() / largest)
+            plain_errors.append(np.abs(plainly(x, w, 1) - want).max() / largest)
+        typical = np.median if data == "log-normal" else np.max
+        assert typical(errors) <= 2 * typical(plain_errors), data
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kernel": 5},
+        {"kernel": (3, 1)},
+        {"stride": 2},
+        {"stride": (1, 2)},
+        {"dilation": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("pass_name", ["forward", "grad_input", "grad_weight", "backward"])
+def test_what_it_cannot_do_is_told(changed: dict[str, Any], pass_name: str) -> None:
+    geometry = Conv(**{"sizes": (11, 12), **changed})
+    with pytest.raises(ValueError, match=r"^conv2d.*: algorithm 'winograd' needs a kernel of 3 along .*stride"):
+        call(fastconv, geometry, pass_name, operands_of(geometry, "float32"), algorithm="winograd")

@@ -1,0 +1,108 @@
+"""Which geometries Winograd's algorithm can do, and how far its results may lie from the reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from geometries import Conv, Geometry, Transpose
+from numpy.typing import NDArray
+
+import fastconv
+from fastconv.reference import winograd
+
+Array = NDArray[Any]
+
+
+def _each(value: Any, rank: int) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple) else (value,) * rank
+
+
+def pads_before(geometry: Conv | Transpose) -> tuple[int, ...]:
+    """Of a kernel of 1 or 3 with stride and dilation 1."""
+    if geometry.padding == "same":
+        return tuple((k - 1) // 2 for k in geometry.kernel_shape)
+    if geometry.padding == "valid":
+        return (0,) * geometry.rank
+    return tuple(pad[0] if isinstance(pad, tuple) else pad for pad in _each(geometry.padding, geometry.rank))
+
+
+def can(geometry: Geometry) -> bool:
+    """Whether its forward pass and grad_input can be computed with algorithm="winograd"."""
+    if not isinstance(geometry, Conv | Transpose) or geometry.rank == 1:
+        return False
+    if {*_each(geometry.stride, geometry.rank), *_each(geometry.dilation, geometry.rank)} != {1}:
+        return False
+    flat = geometry.rank == 2 or (
+        geometry.kernel_shape[0] == 1 and _each(geometry.padding, 3)[0] in (0, (0, 0), "same")
+    )
+    return geometry.kernel_shape[-2:] == (3, 3) and flat
+
+
+def ran(geometry: Geometry, name: str, dtype: str, algorithm: str | None) -> str:
+    """The algorithm that computed a result."""
+    if not can(geometry):
+        return ""
+    if algorithm != "auto":
+        return algorithm or ""
+    shape, layout = geometry.input_shape, geometry.layout
+    shape = (1, *shape) if geometry.unbatched else shape
+    pass_name = {"output": "forward"}.get(name, name)
+    if isinstance(geometry, Transpose):
+        channels, sizes = geometry.filters, output_size(geometry)
+        shape = (shape[0], *sizes, channels) if geometry.last else (shape[0], channels, *sizes)
+        pass_name = {"output": "grad_input", "grad_input": "forward"}.get(name, name)
+    if pass_name not in ("forward", "grad_input", "grad_weight"):
+        return ""
+    window = (geometry.stride, geometry.padding, geometry.dilation, geometry.groups)
+    wide = "float64" if dtype == "float64" else "float32"
+    options: dict[str, Any] = {"dtype": wide, "layout": layout, "pass_name": pass_name}
+    return fastconv.choose_algorithm(shape, geometry.weight_shape, *window, **options).algorithm
+
+
+def output_size(geometry: Conv | Transpose) -> tuple[int, ...]:
+    ones = np.ones((1, geometry.channels, *geometry.sizes))
+    weight = np.ones(geometry.weight_shape)
+    op = getattr(fastconv.reference, geometry.stem)
+    window: tuple[Any, ...] = (geometry.stride, geometry.padding)
+    window += (0, geometry.groups) if geometry.stem == "conv_transpose" else (1, geometry.groups)
+    return op(ones, weight, None, *window).shape[2:]
+
+
+def _turned(weight: Array, groups: int) -> Array:
+    """Input and output channels exchanged within each group, taps in reverse."""
+    split = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
+    return split.reshape(-1, *split.shape[2:])[..., ::-1, ::-1]
+
+
+def magnitude(geometry: Conv | Transpose, name: str, operands: dict[str, Array]) -> Array:
+    """What all terms of each element add to in absolute value, in the layout of the result."""
+    weight = operands["weight"].reshape(*operands["weight"].shape[:2], 3, 3)
+    if getattr(geometry, "flip", False):
+        weight = weight[..., ::-1, ::-1]
+    scatters = (name == "grad_input") == (geometry.stem == "conv")
+    image = operands["input" if name == "output" else "grad_output"]
+    image = image[None] if geometry.unbatched else image
+    image = np.moveaxis(image, -1, 1) if geometry.last else image
+    if geometry.rank == 3:  # depths beside one another in the batch
+        depths = image.shape[2]
+        image = np.moveaxis(image, 2, 1).reshape(-1, image.shape[1], *image.shape[3:])
+    before = pads_before(geometry)[-2:]
+    offset = tuple(pad - 2 for pad in before) if scatters else tuple(-pad for pad in before)
+    size = (output_size(geometry) if name == "output" else geometry.sizes)[-2:]
+    weight = _turned(weight, geometry.groups) if scatters else weight
+    with np.errstate(invalid="ignore"):
+        result = winograd.magnitude(image, weight, (offset[0], offset[1]), (size[0], size[1]), geometry.groups)
+    if geometry.rank == 3:
+        result = np.moveaxis(result.reshape(-1, depths, *result.shape[1:]), 1, 2)
+    if name == "output" and getattr(geometry, "bias", False):
+        result = result + np.abs(operands["bias"]).reshape(-1, *(1,) * geometry.rank)
+    result = np.moveaxis(result, 1, -1) if geometry.last else result
+    return result[0] if geometry.unbatched else result
+
+
+def terms(geometry: Conv | Transpose, name: str) -> int:
+    """Roundings on the way of any term."""
+    scatters = (name == "grad_input") == (geometry.stem == "conv")
+    channels = geometry.weight_shape[0] // geometry.groups if scatters else geometry.weight_shape[1]
+    return winograd.roundings(channels)
