@@ -23,6 +23,7 @@ typedef struct direct_run {
     char *own;                                  /* room to pack weights in, where the caller has none */
     int64_t taps, panel, panels, chunk, chunks; /* panel: lanes of a full one; chunk: pixels; chunks of an image */
     int64_t block;                              /* input channels of one reduction block */
+    int panels_first; /* all panels of a chunk after one another: the weights stay in cache, else the image does */
     int64_t zone_count;
     zone *zones;
     fc_segment *segments[FC_SPATIAL];
@@ -93,6 +94,7 @@ static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, const
     run->panel = panel_lanes(p);
     run->panels = fc_ceil_div(p->out_channels, run->panel);
     run->chunk = (int64_t)CHUNK_TILES * p->kernels->tile_rows;
+    run->panels_first = group_lanes(p) * run->taps <= p->in_size[0] * p->in_size[1] * p->in_size[2];
     run->block = fc_channel_block(p->in_channels, run->taps, REDUCTION);
     int64_t zones = 1;
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
@@ -248,8 +250,9 @@ static void store_chunk(const direct_run *run, const zone *z, int64_t q0, int64_
 
 static void forward_task(void *context, int64_t task, int thread) {
     const direct_run *run = context;
-    const int64_t chunk = task % run->chunks, panel = task / run->chunks % run->panels;
-    const int64_t image = task / (run->chunks * run->panels);
+    const int64_t place = task % (run->chunks * run->panels), image = task / (run->chunks * run->panels);
+    const int64_t chunk = run->panels_first ? place / run->panels : place % run->chunks;
+    const int64_t panel = run->panels_first ? place % run->panels : place / run->chunks;
     const int64_t n = image / run->p->groups, group = image % run->p->groups;
     const zone *z = zone_of(run, chunk);
     const int64_t q0 = (chunk - z->first_chunk) * run->chunk;
@@ -271,18 +274,20 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
 }
 
 /* In units of one vector multiply-add: the sums, packing the weights, storing through a transpose, and the tiles at the
- * borders of zones that are not full. */
+ * borders of zones that are not full. With one tap every channel is another page, with a stride most of each line read is
+ * not used. */
 static double forward_cost(const fc_problem *p) {
     const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
     const double terms = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
+    const double walk = fc_taps(p) > 1 ? 1.0 : p->stride[2] > 1 ? 1.5 : 1.15;
     double border = 0; /* positions outside of the largest zone */
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         const int64_t begin = fc_valid_positions(p, axis, 0).begin;
         const int64_t end = fc_max(fc_valid_positions(p, axis, p->kernel[axis] - 1).end, begin);
         border += pixels * (double)(p->out_size[axis] - (end - begin)) / (double)p->out_size[axis];
     }
-    return (double)p->groups * (vectors * terms * (pixels + 0.3 * border) + 2.0 * terms * (double)p->out_channels +
-                                3.0 * pixels * (double)p->out_channels);
+    return (double)p->groups * (vectors * terms * (walk * pixels + 0.3 * border) +
+                                2.0 * terms * (double)p->out_channels + 3.0 * pixels * (double)p->out_channels);
 }
 
 /* The sums, a tenth more for walking the image in place, and grad_output packed for every block of rows. */
