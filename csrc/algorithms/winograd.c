@@ -106,14 +106,20 @@ static void transform_weights(const fc_problem *p, int64_t group, int64_t panel,
     const char *sources[MOST_LINE / sizeof(float)];
     ptrdiff_t offsets[FILTERED * TAPS];
     char gathered[FILTERED * TAPS * MOST_LINE] __attribute__((aligned(64)));
-    fc_fill_offsets(offsets, FILTERED, p->w.in, taps, p->w.axis);
+    /* Turned taps, as a gradient has them, are gathered as they lie in memory and read from the last one backwards. */
+    const int turned = p->w.axis[1] < 0 && p->w.axis[2] < 0;
+    const ptrdiff_t first_tap = turned ? 2 * (p->w.axis[1] + p->w.axis[2]) : 0;
+    const ptrdiff_t axis[FC_SPATIAL] = {0, turned ? -p->w.axis[1] : p->w.axis[1],
+                                        turned ? -p->w.axis[2] : p->w.axis[2]};
+    fc_fill_offsets(offsets, FILTERED, p->w.in, taps, axis);
     for (int64_t c = 0; c < channels; c += FILTERED) {
         const int64_t count = fc_min(FILTERED, channels - c);
         for (int64_t k = 0; k < filters; ++k)
-            sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + (first + c) * p->w.in;
+            sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + (first + c) * p->w.in + first_tap;
         kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, count * TAPS);
         for (int64_t i = 0; i < count; ++i)
-            kernels->winograd_filter(dst + (c + i) * line, step, gathered + i * TAPS * line, line);
+            kernels->winograd_filter(dst + (c + i) * line, step, gathered + (i * TAPS + (turned ? TAPS - 1 : 0)) * line,
+                                     turned ? -line : line, line);
     }
 }
 

@@ -133,7 +133,7 @@ static void winograd_input(operands *o) {
 }
 
 static void winograd_filter(operands *o) {
-    o->kernels->winograd_filter(o->c, FC_WINOGRAD_LINE, o->a, FC_WINOGRAD_LINE);
+    o->kernels->winograd_filter(o->c, FC_WINOGRAD_LINE, o->a, FC_WINOGRAD_LINE, FC_WINOGRAD_LINE);
 }
 
 static void winograd_output(operands *o) {
