@@ -58,7 +58,8 @@ typedef enum fc_algorithm_id {
     FC_DIRECT = 2,
     FC_IM2COL = 3,
     FC_WINOGRAD = 4, /* kernel 3 along H and W and 1 along D, stride and dilation 1; forward and grad_input */
-    FC_ALGORITHM_IDS = 5
+    FC_DEPTHWISE = 5, /* one input channel a group; forward and grad_input */
+    FC_ALGORITHM_IDS = 6
 } fc_algorithm_id;
 
 /* An array: N, C, D, H, W. For convolution weights: output channels, input channels a group, D, H, W. */

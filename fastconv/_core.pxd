@@ -39,6 +39,7 @@ cdef extern from "fastconv.h" nogil:
         FC_DIRECT
         FC_IM2COL
         FC_WINOGRAD
+        FC_DEPTHWISE
         FC_ALGORITHM_IDS
 
     ctypedef enum fc_conv_pass:

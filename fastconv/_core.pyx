@@ -32,6 +32,7 @@ options = ContextVar("fastconv_options", default=None)
 cdef object np_ndarray = np.ndarray
 cdef dict ALGORITHMS = {
     "auto": FC_AUTO, "exact": FC_EXACT, "direct": FC_DIRECT, "im2col": FC_IM2COL, "winograd": FC_WINOGRAD,
+    "depthwise": FC_DEPTHWISE,
 }
 cdef tuple CHANNELS_FIRST = ("", "NCW", "NCHW", "NCDHW")
 cdef tuple CHANNELS_LAST = ("", "NWC", "NHWC", "NDHWC")

@@ -19,4 +19,4 @@ Padding: TypeAlias = Int | Sequence[Int] | Sequence[tuple[Int, Int]] | Literal["
 Layout: TypeAlias = Literal["NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"]
 Activation: TypeAlias = Literal["relu"] | tuple[Literal["leaky_relu"], float]
 # Algorithms, and two policies that choose one.
-Algorithm: TypeAlias = Literal["auto", "exact", "direct", "im2col", "winograd"]
+Algorithm: TypeAlias = Literal["auto", "exact", "direct", "im2col", "winograd", "depthwise"]

@@ -64,7 +64,7 @@ def conv_transpose(
         Distance between the elements of a filter.
     layout : {"NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"}, optional
         Order of the axes of `input` and of the output; default: channels first.
-    algorithm : {"auto", "exact", "direct", "im2col", "winograd"}, default: "auto"
+    algorithm : {"auto", "exact", "direct", "im2col", "winograd", "depthwise"}, default: "auto"
         As in `conv`.
     out : ndarray, optional
         Where to put the result: exact shape and dtype, any strides, sharing no memory with the operands.

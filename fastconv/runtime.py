@@ -26,7 +26,7 @@ __all__ = [
 
 _MOST_THREADS = 4096
 _DEFAULTS = (0, -1, "auto")  # what `_core.options` stands for when it holds None
-_Policy = Literal["auto", "exact", "direct", "im2col", "winograd"]
+_Policy = Literal["auto", "exact", "direct", "im2col", "winograd", "depthwise"]
 
 
 def _checked_threads(name: str, value: Any) -> int:
@@ -108,7 +108,7 @@ def options(*, algorithm: _Policy = "auto") -> Any:
 
     Parameters
     ----------
-    algorithm : {"auto", "exact", "direct", "im2col", "winograd"}
+    algorithm : {"auto", "exact", "direct", "im2col", "winograd", "depthwise"}
         Used by the convolutions that are called with ``algorithm="auto"``.
 
     Returns

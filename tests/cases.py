@@ -27,8 +27,9 @@ import fastconv
 
 DTYPES = ("float32", "float64")
 INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
-ALGORITHMS = ("direct", "im2col")
-"""Those that can do every problem."""
+GENERAL = ("direct", "im2col")
+"""Algorithms that can do every problem."""
+ALGORITHMS = (*GENERAL, "depthwise", "winograd")
 CONV_PASSES = ("forward", "grad_input", "grad_weight", "backward")
 POOL_PASSES = {
     "max_pool": ("forward", "indices", "backward", "backward_no_window"),
@@ -45,7 +46,6 @@ PASSES = {
     "patches": ("im2col", "col2im"),
     "pad": ("forward", "backward"),
 }
-WINOGRAD_PASSES = ("forward", "grad_input")
 CHOOSING = ("forward", "indices", "im2col")
 """Passes that, in the ops of KEEPS_TYPES, only choose or move elements, and take integers as they are."""
 KEEPS_TYPES = ("max_pool", "adaptive_max_pool", "channel_max_pool", "patches", "pad")
@@ -86,12 +86,22 @@ class Case:
         return "-".join(filter(None, (self.pass_name, self.dtype, self.isa, self.algorithm, str(self.geometry))))
 
 
+def can(algorithm: str, geometry: Any, pass_name: str) -> bool:
+    """Whether an algorithm can do a pass of a convolution: what it needs is asked of the problem's input channels."""
+    if algorithm in GENERAL:
+        return True
+    if algorithm == "winograd":
+        return winograd_cases.can(geometry) and pass_name in ("forward", "grad_input")
+    inputs = geometry.filters if pass_name == "grad_input" else geometry.channels
+    return pass_name in ("forward", "grad_input") and inputs == geometry.groups
+
+
 def _algorithms(geometry: Geometry, pass_name: str) -> tuple[str | None, ...]:
     if geometry.stem not in ("conv", "conv_transpose"):
         return (None,)
     if (geometry.stem, pass_name) == ("conv", "backward"):
         return ("auto",)
-    return (*ALGORITHMS, "winograd") if winograd_cases.can(geometry) and pass_name in WINOGRAD_PASSES else ALGORITHMS
+    return tuple(algorithm for algorithm in ALGORITHMS if can(algorithm, geometry, pass_name))
 
 
 def _product(geometries: Iterable[Geometry], dtypes: Iterable[str], isas: Iterable[str]) -> Iterator[Case]:

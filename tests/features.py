@@ -47,6 +47,9 @@ def conv_features(rank: int) -> Iterator[Conv]:
         {"groups": 4, "filters": 4, "padding": 1},
         {"groups": 4, "filters": 4, "padding": 1, "stride": 2, "last": True},
         {"groups": 4, "filters": 12, "dilation": 2},
+        {"groups": 4, "filters": 4, "padding": 1, "view": "strided", "weight_view": "negative", "out": "strided"},
+        {"groups": 4, "filters": 4, "padding": 1, "view": "transposed", "flip": True, "kernel": per_axis(2, 3, 4)},
+        {"channels": 9, "groups": 9, "filters": 9, "padding": 1, "last": True, "out": "slice_of_last_axis"},
         {"channels": 1, "filters": 1},
         {"channels": 7, "filters": 13},
         {"channels": 13, "filters": 7, "last": True},
@@ -74,6 +77,29 @@ def conv_features(rank: int) -> Iterator[Conv]:
     return (Conv(sizes=sizes, **geometry) for geometry in geometries)
 
 
+def depthwise_widths(width: int) -> Iterator[Conv]:
+    """Rows of outputs around the vector width, and several vectors with and without padding at their ends; heights
+    around the rows of a tile; all in the kernels that nets have. Channels last, the same of channels."""
+    one: dict[str, Any] = {"batch": 1, "channels": 2, "filters": 2, "groups": 2}
+    for size, (kernel, stride) in product([*around(width), 6 * width + 1], ((3, 1), (3, 2), (5, 1), (5, 2), (7, 1))):
+        columns = (size - 1) * stride + 1
+        yield Conv(sizes=(kernel + 1, columns), kernel=kernel, padding=kernel // 2, stride=stride, **one)
+        many: dict[str, Any] = {"batch": 1, "channels": size, "filters": size, "groups": size, "last": True}
+        yield Conv(sizes=(kernel + 1, 8), kernel=kernel, padding=kernel // 2, stride=stride, **many)
+    for rows, stride in product((6, 7, 8, 14, 17), (1, 2)):
+        yield Conv(sizes=(rows * stride, 6 * width * stride), padding=1, stride=stride, **one)
+        yield Conv(sizes=(4, rows * stride), padding=1, stride=stride, **many)
+    yield Conv(sizes=(5, 4 * width), kernel=4, padding=((0, 3), (2, 1)), dilation=(1, 2), **one)
+    yield Conv(sizes=(9, 4 * width), stride=(2, 1), padding=1, **one)
+    yield Conv(sizes=(9, 8 * width), stride=(1, 2), dilation=(2, 1), padding=2, **one)
+    yield Conv(sizes=(9, 9 * width), stride=3, padding=1, **one)
+    yield Conv(sizes=(9, 8 * width), stride=2, dilation=2, padding=2, flip=True, **one)
+    yield Conv(sizes=(13, 4 * width), kernel=(11, 9), padding=4, activation="relu", **one)
+    yield Conv(sizes=(9, 4 * width), padding=1, channels=2, filters=6, groups=2)
+    yield Conv(sizes=(9, 6 * width), padding=1, channels=3, filters=3, groups=3, last=True, view="offset")
+    yield Conv(sizes=(9, 6 * width), padding=1, view="slice_of_last_axis", out="slice_of_last_axis", **one)
+
+
 def conv_widths(width: int) -> Iterator[Conv]:
     """Each size around the vector width as the output's width, as filters, as channels, in both layouts."""
     for size, last, (kernel, stride) in product(around(width), (False, True), ((1, 1), (3, 1), (3, 2))):
@@ -82,6 +108,7 @@ def conv_widths(width: int) -> Iterator[Conv]:
         yield Conv(sizes=(kernel + 1, 5), channels=2, filters=size, **fixed)
         yield Conv(sizes=(kernel + 1, 5), channels=size, filters=2, **fixed)
         yield Conv(sizes=(kernel + 1, 5), channels=size, filters=size, groups=size, **fixed)
+    yield from depthwise_widths(width)
 
 
 LARGE_CONVS = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import ALGORITHMS, Case, cases_of, parameters
+from cases import GENERAL, Case, cases_of, parameters
 from checking import call, check, compare, expected_of, operands_of, reference_results
 from geometries import Transpose
 from tolerance import assert_identical
@@ -32,7 +32,7 @@ def test_matches_the_reference(case: Case) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("algorithm", (*ALGORITHMS, "auto"))
+@pytest.mark.parametrize("algorithm", (*GENERAL, "auto"))
 @pytest.mark.parametrize("geometry", SPLIT, ids=str)
 def test_same_bits_for_any_number_of_threads(isa: str, geometry: Transpose, algorithm: str, dtype: str) -> None:
     operands = operands_of(geometry, dtype)
@@ -47,7 +47,7 @@ def test_same_bits_for_any_number_of_threads(isa: str, geometry: Transpose, algo
             assert_identical(results[2][name], serial, f"{name} with 3 threads")
 
 
-@pytest.mark.parametrize("algorithm", (*ALGORITHMS, "auto"))
+@pytest.mark.parametrize("algorithm", (*GENERAL, "auto"))
 @pytest.mark.parametrize("geometry", SPLIT, ids=str)
 def test_same_bits_alone_or_in_a_batch_and_wherever_memory_begins(
     isa: str, geometry: Transpose, algorithm: str
@@ -64,7 +64,7 @@ def test_same_bits_alone_or_in_a_batch_and_wherever_memory_begins(
             assert_identical(alone[0], together[n], f"{name} of image {n}")
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", GENERAL)
 @pytest.mark.parametrize("geometry", SPLIT, ids=str)
 def test_is_the_gradient_of_a_convolution_to_the_bit(isa: str, geometry: Transpose, algorithm: str) -> None:
     """With the same algorithm: one engine under two names."""
@@ -76,7 +76,7 @@ def test_is_the_gradient_of_a_convolution_to_the_bit(isa: str, geometry: Transpo
     assert_identical(op(operands["input"], operands["weight"], output.shape, *window, **options), output)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", GENERAL)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(("pass_name", "operand"), [("forward", "input"), ("backward", "grad_output")])
 @pytest.mark.parametrize("last", [False, True])

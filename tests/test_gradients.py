@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import ALGORITHMS
+from cases import GENERAL
 from checking import call, operands_of, terms_of
 from features import BASE, TABLE
 from geometries import Conv, Norm, Transpose
@@ -46,7 +46,7 @@ def dot(a: Array, b: Array) -> float:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", GENERAL)
 @pytest.mark.parametrize("geometry", (*SMOOTH, *features("conv_transpose")), ids=name_of)
 def test_adjoint_identity(isa: str, geometry: Conv | Transpose, algorithm: str, dtype: str) -> None:
     """<conv(x, w), g> = <x, grad_input(g, w)> = <w, grad_weight(g, x)>, for it is linear in x and in w.
@@ -74,7 +74,7 @@ def slope(f: Any, at: Array, along: Array, step: float) -> Array:
     return (f(at + step * along) - f(at - step * along)) / (2 * step)
 
 
-@pytest.mark.parametrize("algorithm", ("auto", *ALGORITHMS))
+@pytest.mark.parametrize("algorithm", ("auto", *GENERAL))
 @pytest.mark.parametrize("geometry", CONVS, ids=str)
 def test_conv_backward_is_the_slope(isa: str, geometry: Conv, algorithm: str) -> None:
     operands = {name: array for name, array in operands_of(geometry, "float64").items() if array is not None}

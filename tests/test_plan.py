@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import ALGORITHMS
+from cases import GENERAL
 from checking import operands_of
 from features import BASE, conv_features
 from geometries import Conv
@@ -41,7 +41,7 @@ def called(geometry: Conv, dtype: str, algorithm: str) -> Any:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("algorithm", ("auto", *ALGORITHMS))
+@pytest.mark.parametrize("algorithm", ("auto", *GENERAL))
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_a_plan_has_the_bits_of_a_call(isa: str, geometry: Conv, algorithm: str, dtype: str) -> None:
     x, expected = operands_of(geometry, dtype)["input"], called(geometry, dtype, algorithm)
@@ -113,7 +113,7 @@ def test_a_plan_keeps_its_own_weights() -> None:
         plan.weight[...] = 0
 
 
-@pytest.mark.parametrize("algorithm", ("auto", *ALGORITHMS))
+@pytest.mark.parametrize("algorithm", ("auto", *GENERAL))
 def test_pickles_hold_raw_weights_and_pack_again(algorithm: str) -> None:
     x = operands_of(SMALL, "float32")["input"]
     plan = plan_of(SMALL, "float32", algorithm, input_shape=x.shape)
@@ -241,8 +241,8 @@ def test_inputs_that_do_not_fit_are_told_by_the_call() -> None:
 def test_the_choice_names_an_algorithm_and_counts_what_is_computed(pass_name: str, stride: Any) -> None:
     shape, weight_shape = (2, 6, 9, 11), (8, 3, 3, 3)
     choice = fastconv.choose_algorithm(shape, weight_shape, stride, 1, groups=2, pass_name=pass_name)
-    assert choice.algorithm in ALGORITHMS
-    assert all(name in choice.reason for name in ALGORITHMS)
+    assert choice.algorithm in GENERAL
+    assert all(name in choice.reason for name in GENERAL)
     ones = fastconv.reference.conv2d(np.ones(shape), np.ones(weight_shape), stride=stride, padding=1, groups=2)
     assert choice.flops == 2 * ones.sum()  # each multiply-add by other than padding adds 1
     assert choice.bytes_moved == 4 * (np.prod(shape) + np.prod(weight_shape) + ones.size)
@@ -262,7 +262,7 @@ def test_the_choice_sees_neither_batch_nor_threads() -> None:
 
 
 def test_options_reach_the_choice_and_the_layout_its_shapes() -> None:
-    for algorithm in ALGORITHMS:
+    for algorithm in GENERAL:
         with fastconv.options(algorithm=algorithm):
             assert fastconv.choose_algorithm((1, 4, 9), (4, 4, 3)).algorithm == algorithm
             assert fastconv.choose_algorithm((1, 9, 4), (4, 4, 3), layout="NWC").algorithm == algorithm

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import ALGORITHMS, AVAILABLE, CONV_PASSES, DTYPES, PASSES, POOL_PASSES, Case
+from cases import AVAILABLE, CONV_PASSES, DTYPES, GENERAL, PASSES, POOL_PASSES, Case
 from checking import call, check, output_shape
 from features import PAD_MODES
 from geometries import Adaptive, ChannelPool, Conv, Norm, Pad, Patches, Pool, Transpose
@@ -154,7 +154,7 @@ ways = st.tuples(st.sampled_from(CONV_PASSES), st.sampled_from(DTYPES), st.sampl
 
 
 @settings(max_examples=400)
-@given(convs(), ways, st.sampled_from((*ALGORITHMS, "auto", "exact")))
+@given(convs(), ways, st.sampled_from((*GENERAL, "auto", "exact")))
 def test_conv(geometry: Conv, way: tuple[str, str, str], algorithm: str) -> None:
     check(Case(geometry, *way, algorithm))
 
@@ -167,7 +167,7 @@ def test_pool(geometry: Pool, dtype: str, isa: str) -> None:
 
 
 @settings(max_examples=300)
-@given(transposes(), st.sampled_from(DTYPES), st.sampled_from(AVAILABLE), st.sampled_from((*ALGORITHMS, "auto")))
+@given(transposes(), st.sampled_from(DTYPES), st.sampled_from(AVAILABLE), st.sampled_from((*GENERAL, "auto")))
 def test_conv_transpose(geometry: Transpose, dtype: str, isa: str, algorithm: str) -> None:
     for pass_name in PASSES["conv_transpose"]:
         check(Case(geometry, pass_name, dtype, isa, algorithm))
@@ -180,7 +180,7 @@ def test_other_ops(geometry: Any, dtype: str, isa: str) -> None:
         check(Case(geometry, pass_name, dtype, isa))
 
 
-@given(convs(), st.sampled_from(ALGORITHMS))
+@given(convs(), st.sampled_from(GENERAL))
 def test_conv_is_additive(geometry: Conv, algorithm: str) -> None:
     """Of small integers every sum is exact, whatever its order: conv(x + x') is conv(x) + conv(x') to the bit."""
     random = np.random.default_rng(0)

@@ -49,7 +49,7 @@ typedef struct fc_algorithm {
     void (*grad_weight)(const fc_problem *problem, void *scratch, int threads);
 } fc_algorithm;
 
-extern const fc_algorithm fc_direct_algorithm, fc_im2col_algorithm, fc_winograd_algorithm;
+extern const fc_algorithm fc_direct_algorithm, fc_im2col_algorithm, fc_winograd_algorithm, fc_depthwise_algorithm;
 
 /* ---- geometry of a problem (problem.c) ---- */
 

@@ -107,6 +107,43 @@ typedef struct fc_winograd_chunk { /* some channels, the first a lane of the fir
 typedef void (*fc_winograd_tile_fn)(const fc_winograd_chunk *chunk, const char *input, const char *weights, char *sums,
                                     int accumulate, const char *ahead);
 
+/* Convolution of single planes (depthwise.inc). Outputs are `rows` x `blocks` vectors of `lanes`; taps are `taps` along the rows' axis, `columns` and `depths` across it. All steps are
+ * in bytes. planes: lanes are neighbours of an image row `step` (1 or 2) elements apart, weights are single elements
+ * as pack_columns leaves them. A vector is read at every tap, two at step 2. lanes: lanes are channels, weights and biases are packed vectors. */
+typedef struct fc_depthwise {
+    const char *x, *w, *bias; /* bias: NULL: none */
+    char *y;
+    ptrdiff_t rows, blocks, lanes, step;
+    ptrdiff_t taps, columns, depths;
+    ptrdiff_t
+        chunk; /* of taps at a time; 1, unless rows lie as far apart as taps, or twice as far: planes at step 2, or lanes */
+    ptrdiff_t x_row, x_block, x_tap, x_column, x_depth;
+    ptrdiff_t w_tap, w_column, w_depth;
+    ptrdiff_t y_row, y_block, y_lane;
+    ptrdiff_t x_back, y_back; /* how far the last block reaches back over the one before it */
+    /* lanes: from one block's weights to the next, modulo the period; where those of the last block are. */
+    ptrdiff_t w_block, w_period, w_last;
+    fc_activation activation;
+    double slope;
+} fc_depthwise;
+typedef void (*fc_depthwise_fn)(const fc_depthwise *depthwise);
+enum { FC_DEPTHWISE_ROWS = 7, FC_DEPTHWISE_TAPS = 5 };           /* of a tile: rows, and taps of a chunk at the most */
+enum { FC_DEPTHWISE_EVEN_ROWS = 4, FC_DEPTHWISE_EVEN_TAPS = 3 }; /* the same at step 2 */
+/* `top` rows of zeros, `rows` rows of `before` zeros, `count` elements of src, zeros up to `width`, `bottom` rows of zeros;
+ * dst is contiguous along a row, and up to one vector behind each row is overwritten. */
+typedef struct fc_padded_copy {
+    char *dst;
+    const char *src;
+    ptrdiff_t dst_row, src_row, src_column;
+    ptrdiff_t top, rows, bottom, before, count, width;
+} fc_padded_copy;
+typedef void (*fc_copy_padded_fn)(const fc_padded_copy *copy);
+/* dst[i] += src[i] * weight, dst contiguous */
+typedef void (*fc_add_scaled_fn)(char *dst, const char *src, ptrdiff_t src_stride, const char *weight, ptrdiff_t count);
+/* dst[c * taps + t] = src[t][c], `tap` and `column` bytes apart; returns whether all are finite */
+typedef int (*fc_pack_columns_fn)(char *dst, const char *src, ptrdiff_t tap, ptrdiff_t column, ptrdiff_t taps,
+                                  ptrdiff_t columns);
+
 /* Returns the multiply-adds (of one lane each) done. */
 typedef int64_t (*fc_fma_rounds_fn)(int64_t rounds);
 

@@ -5,7 +5,11 @@
 #include "ops/choose.h"
 
 static const fc_algorithm *const ALGORITHMS[FC_ALGORITHM_IDS] = {
-    [FC_DIRECT] = &fc_direct_algorithm, [FC_IM2COL] = &fc_im2col_algorithm, [FC_WINOGRAD] = &fc_winograd_algorithm};
+    [FC_DIRECT] = &fc_direct_algorithm,
+    [FC_IM2COL] = &fc_im2col_algorithm,
+    [FC_WINOGRAD] = &fc_winograd_algorithm,
+    [FC_DEPTHWISE] = &fc_depthwise_algorithm,
+};
 
 static int supports(const fc_algorithm *algorithm, const fc_problem *problem, int grad_weight) {
     return grad_weight ? algorithm->supports_grad_weight : algorithm->supports(problem);

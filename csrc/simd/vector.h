@@ -90,6 +90,53 @@ static inline FC_V FC_NAME(load_even)(const char *at) {
     return FC_SHUFFLE(FC_NAME(mask), FC_NAME(load)(at), FC_NAME(load)(at + FC_VECTOR_BYTES), FC_EVEN);
 }
 
+/* Even and odd elements of two vectors by one shuffle within 16 bytes, where vectors are longer: not in order, which
+ * `unpair` restores, by moving 8 bytes at a time. */
+#if FC_VECTOR_BYTES == 16
+#define FC_PAIRED_EVEN FC_EVEN
+#if FC_ITEM == 4
+#define FC_PAIRED_ODD 1, 3, 5, 7
+#else
+#define FC_PAIRED_ODD 1, 3
+#endif
+#elif FC_VECTOR_BYTES == 32
+#define FC_UNPAIR 0, 2, 1, 3
+#if FC_ITEM == 4
+#define FC_PAIRED_EVEN 0, 2, 8, 10, 4, 6, 12, 14
+#define FC_PAIRED_ODD 1, 3, 9, 11, 5, 7, 13, 15
+#else
+#define FC_PAIRED_EVEN 0, 4, 2, 6
+#define FC_PAIRED_ODD 1, 5, 3, 7
+#endif
+#else
+#define FC_UNPAIR 0, 2, 4, 6, 1, 3, 5, 7
+#if FC_ITEM == 4
+#define FC_PAIRED_EVEN 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30
+#define FC_PAIRED_ODD 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31
+#else
+#define FC_PAIRED_EVEN 0, 8, 2, 10, 4, 12, 6, 14
+#define FC_PAIRED_ODD 1, 9, 3, 11, 5, 13, 7, 15
+#endif
+#endif
+
+static inline FC_V FC_NAME(paired_even)(FC_V low, FC_V high) {
+    return FC_SHUFFLE(FC_NAME(mask), low, high, FC_PAIRED_EVEN);
+}
+
+static inline FC_V FC_NAME(paired_odd)(FC_V low, FC_V high) {
+    return FC_SHUFFLE(FC_NAME(mask), low, high, FC_PAIRED_ODD);
+}
+
+static inline FC_V FC_NAME(unpair)(FC_V x) {
+#ifdef FC_UNPAIR
+    typedef int64_t pairs __attribute__((vector_size(FC_VECTOR_BYTES)));
+    const pairs all = (pairs)x;
+    return (FC_V)FC_SHUFFLE(pairs, all, all, FC_UNPAIR);
+#else
+    return x;
+#endif
+}
+
 /* dst[i][m] = rows[m][offset + i] for a square of FC_SQUARE. */
 static inline void FC_NAME(transpose_square)(char *dst, ptrdiff_t ldd, const char *const *rows, ptrdiff_t offset) {
     typedef FC_NAME(quarter) Q;

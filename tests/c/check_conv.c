@@ -120,7 +120,7 @@ static void check_passes(const operands *o, const fc_options *options) {
     compare_sums(k, &y, into_small, &o->bias, 1, "forward");
     expect(fc_conv_grad_input(dtype, &o->y.t, &o->w.t, p, options, &dx.t, NULL), FC_OK);
     compare_sums(k, &dx, into_big, NULL, 0, "grad_input");
-    if (options->algorithm == FC_WINOGRAD) {
+    if (options->algorithm >= FC_WINOGRAD) {
         expect(fc_conv_grad_weight(dtype, &o->y.t, &o->x.t, p, options, &dw.t, NULL), FC_UNSUPPORTED);
         free_array(&dw);
     } else {
@@ -156,7 +156,7 @@ static void check_transposed(const operands *o, const fc_options *options) {
     compare_sums(k, &y, into_big, &o->bias, 0, "conv_transpose forward");
     expect(fc_conv_transpose_grad_input(dtype, &o->x.t, &o->w.t, p, options, &dx.t, NULL), FC_OK);
     compare_sums(k, &dx, into_small, NULL, 0, "conv_transpose grad_input");
-    if (options->algorithm == FC_WINOGRAD) {
+    if (options->algorithm >= FC_WINOGRAD) {
         free_array(&dw);
     } else {
         expect(fc_conv_transpose_grad_weight(dtype, &o->x.t, &o->y.t, p, options, &dw.t, NULL), FC_OK);
@@ -169,7 +169,7 @@ static fc_conv_choice check_choice(const operands *o, const fc_options *options)
     sums = &products;
     for_each_product(o->k, &o->x, &o->w, &o->y, into_count);
     fc_conv_choice choice;
-    const int last_pass = options->algorithm == FC_WINOGRAD ? FC_GRAD_INPUT : FC_GRAD_WEIGHT;
+    const int last_pass = options->algorithm >= FC_WINOGRAD ? FC_GRAD_INPUT : FC_GRAD_WEIGHT;
     for (int pass = last_pass; pass >= FC_FORWARD; --pass) {
         expect(fc_conv_choose((fc_dtype)o->type, (fc_conv_pass)pass, &o->x.t, &o->w.t, &o->y.t, &o->k->params, options,
                               &choice, NULL),
@@ -179,9 +179,9 @@ static fc_conv_choice check_choice(const operands *o, const fc_options *options)
         if (options->algorithm > FC_EXACT && choice.algorithm != options->algorithm)
             fail("chose another algorithm than it was told");
         for (int id = 0; id < FC_ALGORITHM_IDS; ++id) {
-            if (id <= FC_EXACT ? choice.cost[id] != 0 : !(choice.cost[id] > 0 || id == FC_WINOGRAD))
+            if (id <= FC_EXACT ? choice.cost[id] != 0 : !(choice.cost[id] > 0 || id >= FC_WINOGRAD))
                 fail("a cost that cannot be");
-            if (options->algorithm == FC_AUTO && pass != FC_GRAD_INPUT && id > FC_EXACT && id != FC_WINOGRAD &&
+            if (options->algorithm == FC_AUTO && pass != FC_GRAD_INPUT && id > FC_EXACT && id < FC_WINOGRAD &&
                 choice.cost[id] < choice.cost[choice.algorithm])
                 fail("chose what is not cheapest");
         }
@@ -223,8 +223,8 @@ void check_conv(element type, layout order, const fc_options *options) {
     static const struct {
         fc_algorithm_id id;
         const char *name;
-    } algorithms[] = {
-        {FC_AUTO, "auto conv"}, {FC_DIRECT, "direct conv"}, {FC_IM2COL, "im2col conv"}, {FC_WINOGRAD, "winograd conv"}};
+    } algorithms[] = {{FC_AUTO, "auto conv"},     {FC_EXACT, "exact conv"},       {FC_DIRECT, "direct conv"},
+                      {FC_IM2COL, "im2col conv"}, {FC_WINOGRAD, "winograd conv"}, {FC_DEPTHWISE, "depthwise conv"}};
     static const int64_t point[3] = {1, 1, 1};
     for (size_t a = 0; a < sizeof algorithms / sizeof *algorithms; ++a)
         for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
@@ -246,7 +246,7 @@ void check_conv(element type, layout order, const fc_options *options) {
                 check_passes(&o, &own);
                 check_transposed(&o, &own);
                 check_packed(&o, &own);
-            } else if (own.algorithm != FC_WINOGRAD) {
+            } else if (own.algorithm < FC_WINOGRAD) {
                 fail("an algorithm that cannot do what it must");
             }
             free_array(&o.x), free_array(&o.w), free_array(&o.y), free_array(&o.bias);
