@@ -65,6 +65,11 @@ static inline int64_t fc_taps(const fc_problem *p) { return p->kernel[0] * p->ke
 
 static inline int64_t fc_positions(const fc_problem *p) { return p->out_size[0] * p->out_size[1] * p->out_size[2]; }
 
+/* Whether the channels of a pixel lie together. */
+static inline int fc_channels_last(const fc_problem *p, const fc_image *image) {
+    return image->channel == p->kernels->itemsize;
+}
+
 /* Taps [begin, end) of an axis that meet the input at one output position. */
 typedef struct fc_range {
     int64_t begin, end;

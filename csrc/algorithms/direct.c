@@ -274,12 +274,13 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
 }
 
 /* In units of one vector multiply-add: the sums, packing the weights, storing through a transpose, and the tiles at the
- * borders of zones that are not full. With one tap every channel is another page, with a stride most of each line read is
- * not used. */
+ * borders of zones that are not full. Channels first, with one tap every channel is another page, with a stride most of
+ * each line read is not used. */
 static double forward_cost(const fc_problem *p) {
     const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
     const double terms = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
-    const double walk = fc_taps(p) > 1 ? 1.0 : p->stride[2] > 1 ? 1.5 : 1.15;
+    const double walk = fc_taps(p) > 1 || fc_channels_last(p, &p->x) ? 1.0 : p->stride[2] > 1 ? 1.5 : 1.15;
+    const double store = fc_channels_last(p, &p->y) ? 1.0 : 3.0;
     double border = 0; /* positions outside of the largest zone */
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         const int64_t begin = fc_valid_positions(p, axis, 0).begin;
@@ -287,7 +288,7 @@ static double forward_cost(const fc_problem *p) {
         border += pixels * (double)(p->out_size[axis] - (end - begin)) / (double)p->out_size[axis];
     }
     return (double)p->groups * (vectors * terms * (walk * pixels + 0.3 * border) +
-                                2.0 * terms * (double)p->out_channels + 3.0 * pixels * (double)p->out_channels);
+                                2.0 * terms * (double)p->out_channels + store * pixels * (double)p->out_channels);
 }
 
 /* The sums, a tenth more for walking the image in place, and grad_output packed for every block of rows. */

@@ -4,12 +4,13 @@
  * tap *column*: a shifted copy whose row pitch is the band's own width, so that the tap rows are mere offsets into it
  * and lanes run on across image rows without a gap. That is kernel-height times less packing than im2col proper (for
  * strides, one copy for each residue of the tap row; for far-spread taps, where copies would hold mostly rows nobody
- * shares, one for each tap). 1x1 layers read the image itself. Weights are rows of the tile: broadcast from where they
+ * shares, one for each tap). 1x1 layers have no patches: pointwise.c. Weights are rows of the tile: broadcast from where they
  * lie, or from a repacked tile when many panels share it. After Chellapilla, Puri and Simard 2006, blocked as in
  * Goto and van de Geijn 2008. Accumulator: the dtype itself, started anew every block of input channels.
  */
 #include "algorithms/algorithm.h"
 #include "algorithms/grad_weight.h"
+#include "algorithms/pointwise.h"
 
 #include <string.h>
 
@@ -26,10 +27,9 @@ typedef struct im2col_run {
     int64_t residues;    /* copies of one channel, depth tap and column tap */
     int64_t halo;        /* rows a copy holds beyond those of the band */
     int64_t pitch;       /* elements between copies */
-    int64_t in_place;    /* the image serves as it lies */
     int64_t out_blocks, out_block;
     ptrdiff_t **weight_offsets, **copy_offsets, **tile_offsets;
-    char **copies, **weights, **sums, **tail;
+    char **copies, **weights, **sums;
 } im2col_run;
 
 static int64_t copies_a_channel(const im2col_run *run) { return run->p->kernel[0] * run->residues * run->p->kernel[2]; }
@@ -89,14 +89,6 @@ static void plan_bands(im2col_run *run) {
         else
             break;
     }
-    const ptrdiff_t item = p->kernels->itemsize;
-    run->in_place = run->taps == 1 && p->x.axis[2] == item && p->x.axis[1] == p->in_size[2] * item &&
-                    (p->x.channel % 4096 != 0 || p->in_channels == 1);
-    for (int axis = 0; axis < FC_SPATIAL; ++axis)
-        run->in_place =
-            run->in_place && p->stride[axis] == 1 && p->offset[axis] == 0 && p->in_size[axis] == p->out_size[axis];
-    if (run->in_place && run->column_bands > 1)
-        run->in_place = run->rows == 1;
 }
 
 static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int threads) {
@@ -111,15 +103,13 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     run->copies = fc_arena_take(arena, threads, sizeof(char *));
     run->weights = fc_arena_take(arena, threads, sizeof(char *));
     run->sums = fc_arena_take(arena, threads, sizeof(char *));
-    run->tail = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
         ptrdiff_t *weight_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
         ptrdiff_t *copy_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
         ptrdiff_t *tile_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
         char *sums = fc_arena_take(arena, p->kernels->tile_rows * run->panel, item);
         char *weights = fc_arena_take(arena, terms * p->kernels->tile_rows, item);
-        char *tail = fc_arena_take(arena, run->in_place ? run->block * run->panel : 0, item);
-        char *copies = fc_arena_take(arena, run->in_place ? 0 : block_elements(run), item);
+        char *copies = fc_arena_take(arena, block_elements(run), item);
         if (!arena->base)
             continue;
         run->weight_offsets[t] = weight_offsets;
@@ -127,13 +117,14 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
         run->tile_offsets[t] = tile_offsets;
         run->sums[t] = sums;
         run->weights[t] = weights;
-        run->tail[t] = tail;
         run->copies[t] = copies;
     }
 }
 
 static size_t forward_scratch_bytes(const fc_problem *p, const void *packed, int threads) {
     (void)packed;
+    if (fc_pointwise_supports(p))
+        return fc_pointwise_scratch_bytes(p, threads);
     im2col_run run;
     fc_arena arena = {0};
     lay_out(&run, &arena, p, threads);
@@ -287,27 +278,12 @@ static void forward_task(void *context, int64_t task, int thread) {
     const ptrdiff_t tile_line = kernels->tile_rows * item;
     for (ptrdiff_t i = 0; i < run->block * run->taps; ++i)
         packed[i] = i * tile_line;
-    if (run->in_place)
-        for (int64_t c = 0; c < run->block; ++c)
-            ob[c] = c * p->x.channel;
-    else
-        fill_copy_offsets(run, ob, b.columns);
+    fill_copy_offsets(run, ob, b.columns);
 
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const int64_t channels = fc_min(run->block, p->in_channels - c);
         const ptrdiff_t terms = channels * run->taps;
-        const char *lanes = run->copies[thread];
-        if (run->in_place)
-            lanes = b.image + c * p->x.channel + depth * p->x.axis[0] + b.row * p->x.axis[1] + b.column * item;
-        else
-            make_copies(run, &b, c, channels, run->copies[thread]);
-        const int64_t whole = run->in_place ? b.pixels / kernels->lanes * kernels->lanes : b.pixels;
-        if (whole < b.pixels) { /* the last vector would leave the image: a copy of it, lane by lane of channels */
-            memset(run->tail[thread], 0, (size_t)(channels * run->panel * item));
-            kernels->copy_matrix((fc_matrix){run->tail[thread], run->panel * item, item},
-                                 (fc_matrix){(char *)lanes + whole * item, p->x.channel, item}, channels,
-                                 b.pixels - whole);
-        }
+        make_copies(run, &b, c, channels, run->copies[thread]);
         for (int64_t k = k_begin; k < k_end; k += kernels->tile_rows) {
             const int64_t row_count = fc_min(kernels->tile_rows, k_end - k);
             const char *rows[FC_MAX_TILE_ROWS];
@@ -324,19 +300,10 @@ static void forward_task(void *context, int64_t task, int thread) {
             tile t = {.row = k, .rows = row_count, .first_block = c == 0};
             t.last_block = c + channels == p->in_channels;
             char *to = y + k * p->y.channel;
-            for (t.pixel = 0; t.pixel < whole; t.pixel += t.pixels) {
-                t.pixels = fc_min(run->panel, whole - t.pixel);
-                run_tile(run, &b, &t, terms, rows, pack_rows ? packed : oa, lanes + t.pixel * item, ob, to, flat,
-                         &finish, run->sums[thread]);
-            }
-            if (whole < b.pixels) {
-                t.pixels = b.pixels - whole;
-                for (int64_t i = 0; i < channels; ++i)
-                    ob[i] = i * run->panel * item;
-                run_tile(run, &b, &t, terms, rows, pack_rows ? packed : oa, run->tail[thread], ob, to, flat, &finish,
-                         run->sums[thread]);
-                for (int64_t i = 0; i < channels; ++i)
-                    ob[i] = i * p->x.channel;
+            for (t.pixel = 0; t.pixel < b.pixels; t.pixel += t.pixels) {
+                t.pixels = fc_min(run->panel, b.pixels - t.pixel);
+                run_tile(run, &b, &t, terms, rows, pack_rows ? packed : oa, run->copies[thread] + t.pixel * item, ob,
+                         to, flat, &finish, run->sums[thread]);
             }
         }
     }
@@ -344,6 +311,10 @@ static void forward_task(void *context, int64_t task, int thread) {
 
 static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
     (void)packed;
+    if (fc_pointwise_supports(p)) {
+        fc_pointwise_forward(p, scratch, threads);
+        return;
+    }
     im2col_run run;
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, threads);
@@ -368,15 +339,18 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
 
 /* In units of one vector multiply-add: the sums, which lose a sixth to lanes that stream from L2, and the copies. */
 static double forward_cost(const fc_problem *p) {
+    if (fc_pointwise_supports(p))
+        return fc_pointwise_cost(p);
     im2col_run run = {.p = p};
     plan_bands(&run);
     const double pixels = (double)fc_positions(p), out = (double)p->out_channels;
     const double tiles = (double)(p->out_size[0] * run.row_bands * run.column_bands *
                                   fc_ceil_div(run.rows * run.columns, p->kernels->lanes));
-    const double copied = run.in_place ? 0
-                                       : (double)(copies_a_channel(&run) * p->in_channels) * pixels *
-                                             (double)(run.rows + run.halo) / (double)run.rows;
-    return (double)p->groups * (1.16 * tiles * out * (double)(p->in_channels * run.taps) + 0.3 * copied);
+    const double copied =
+        (double)(copies_a_channel(&run) * p->in_channels) * pixels * (double)(run.rows + run.halo) / (double)run.rows;
+    const double copy = fc_channels_last(p, &p->x) ? 1.0 : 0.3, store = fc_channels_last(p, &p->y) ? 3.0 : 0.0;
+    return (double)p->groups *
+           (1.16 * tiles * out * (double)(p->in_channels * run.taps) + copy * copied + store * pixels * out);
 }
 
 /* The sums, and the gathering of patches. */
