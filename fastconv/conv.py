@@ -60,9 +60,9 @@ def conv(
         Applied to the result, bias included, as it is stored. NaN stays NaN.
     algorithm : {"auto", "exact", "direct", "im2col", "winograd", "depthwise"}, default: "auto"
         ``"direct"`` walks the image in place, ``"im2col"`` packs patches a cache block at a time into a matrix product,
-        ``"winograd"`` makes kernels of 3x3 with stride and dilation 1 from a quarter of the products, ``"depthwise"`` is
-        for one input channel a group. ``"auto"`` takes the fastest, ``"exact"`` the fastest of those that compute plain
-        sums: not ``"winograd"``.
+        ``"winograd"`` makes kernels of 3x3 with stride and dilation 1 from a quarter of the products, ``"depthwise"``
+        is for one input channel a group. ``"auto"`` takes the fastest, ``"exact"`` the fastest of those that compute
+        plain sums: not ``"winograd"``.
     out : ndarray, optional
         Where to put the result: exact shape and dtype, any strides, sharing no memory with the operands.
 
