@@ -105,6 +105,12 @@ static inline int64_t fc_product(int64_t a, int64_t b) {
     return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
 }
 
+/* a + b, or the largest number there is; both >= 0. */
+static inline int64_t fc_sum(int64_t a, int64_t b) {
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 /* Counts bytes when base is NULL, hands out 64-byte aligned parts otherwise. What does not fit 64 bits counts as SIZE_MAX,
  * which no allocation will give. */
 typedef struct fc_arena {

@@ -37,7 +37,7 @@ int fc_pointwise_supports(const fc_problem *p) {
 static void lay_out(pointwise_run *run, fc_arena *arena, const fc_problem *p, int threads) {
     const int64_t item = p->kernels->itemsize, tile = p->kernels->tile_rows;
     run->p = p;
-    run->pixels = p->out_size[1] * p->out_size[2];
+    run->pixels = fc_product(p->out_size[1], p->out_size[2]);
     run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
     run->block = fc_channel_block(p->in_channels, 1, REDUCTION);
     run->bands = fc_ceil_div(run->pixels, BAND_PIXELS);

@@ -62,7 +62,7 @@ static int supports(const fc_problem *p) {
 
 static int by_default(const fc_problem *p) { return p->in_channels >= LEAST_CHANNELS; }
 
-static int64_t images(const fc_problem *p) { return p->batch * p->out_size[0]; }
+static int64_t images(const fc_problem *p) { return fc_product(p->batch, p->out_size[0]); }
 
 static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
 
@@ -85,12 +85,12 @@ static ptrdiff_t element_step(int64_t channels, ptrdiff_t line) { return channel
 
 static int64_t panel_bytes(const fc_problem *p, ptrdiff_t line) {
     const int64_t chunks = fc_ceil_div(p->in_channels, chunk_channels(p));
-    return ELEMENTS * (fc_product(p->in_channels, line) + chunks * 64);
+    return fc_product(ELEMENTS, fc_sum(fc_product(p->in_channels, line), fc_product(chunks, 64)));
 }
 
 static int64_t group_bytes(const fc_problem *p) {
     const int64_t panels = fc_ceil_div(p->out_channels, panel_lanes(p));
-    return fc_product(panels - 1, panel_bytes(p, panel_line(p, 0))) + panel_bytes(p, panel_line(p, panels - 1));
+    return fc_sum(fc_product(panels - 1, panel_bytes(p, panel_line(p, 0))), panel_bytes(p, panel_line(p, panels - 1)));
 }
 
 static size_t packed_bytes(const fc_problem *p) { return (size_t)fc_product(p->groups, group_bytes(p)); }
