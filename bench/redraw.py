@@ -70,7 +70,7 @@ def machine(result: Result) -> list[list[str]]:
     """What it ran on."""
     versions = {**result.machine.versions, **{n: v for n, v in result.versions.items() if n != "fastconv"}}
     threads = ", ".join(map(str, dict.fromkeys(row.threads for row in result.rows)))
-    rows = [["CPU", result.machine.describe()], ["system", result.machine.system], ["threads", threads]]
+    rows = [["CPU", result.machine.describe()], ["system", result.machine.system.split()[0]], ["threads", threads]]
     return (
         rows + [[name, told] for name, told in versions.items()] + [["limits", limits_text(o)] for o in result.limits]
     )

@@ -217,7 +217,8 @@ def _draw_roofs(axes: Axes, limits: Limits, peak: float, low: float, high: float
     """The flat roof, and a slope a level of memory."""
     axes.axhline(peak, color="black", linewidth=1.2)
     text = f"multiply-adds {peak:.0f} GFLOP/s"
-    axes.annotate(text, (high, peak), (-4, 4), textcoords="offset points", ha="right", fontsize=8.5)
+    # Left, where no line from a hollow mark to its full one crosses it.
+    axes.annotate(text, (low, peak), (4, 4), textcoords="offset points", ha="left", fontsize=8.5)
     for number, level in enumerate(limits.levels):
         slope = level.bandwidth / 1e9
         x = np.array([low, max(low, peak / slope)])
