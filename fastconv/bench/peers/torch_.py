@@ -16,7 +16,7 @@ class Torch(Peer):
     """Tensors in the default memory format, weights included."""
 
     name: ClassVar[str] = "torch"
-    pip: ClassVar[str] = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+    pip: ClassVar[str] = "pip install torch"
     modules: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(self, threads: int) -> None:
