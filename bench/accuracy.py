@@ -40,9 +40,9 @@ the products one by one into a single float32, channel by channel; filters are n
 """
 TAIL = """
 `direct` and `im2col` start their sums anew every few hundred terms, so they err less than one plain sum. `winograd`
-adds transformed products, at most 32 in a sum. From 32 channels on, where `auto` takes it, its error stays within twice
-that of the plain sum, and from 128 on below it; log-normal data with few channels are the exception. `exact` never
-takes it.
+adds transformed products, at most 32 in a sum. From 32 channels on, where `auto` takes it for 3x3, its error stays
+within twice that of the plain sum, and from 128 on below it; log-normal data with few channels are the exception.
+`exact` never takes it.
 
 The bound is what no data can exceed: gamma(n) times the sum of the absolute values of all that is added, with n
 roundings on the way of any term (`fastconv/reference/winograd.py`). Tests hold every result against it, element by

@@ -22,7 +22,7 @@ WINOGRAD = runpy.run_path(str(ROOT / "fastconv" / "reference" / "winograd.py"))
 def text() -> str:
     """The file, with each constant's exact value beside it."""
     a, b = WINOGRAD["PAIRS"]
-    if not WINOGRAD["is_exact"](4, 3):
+    if not (WINOGRAD["is_exact"](4, 3) and WINOGRAD["is_exact"](2, 5)):
         raise ArithmeticError("the matrices are wrong")
     constants = {
         "FC_WINOGRAD_A": a,
@@ -31,6 +31,8 @@ def text() -> str:
         "FC_WINOGRAD_BB": b**2,
         "FC_WINOGRAD_AAA": a**3,
         "FC_WINOGRAD_BBB": b**3,
+        "FC_WINOGRAD_AAAA": a**4,
+        "FC_WINOGRAD_BBBB": b**4,
         "FC_WINOGRAD_SUM": a**2 + b**2,
         "FC_WINOGRAD_PRODUCT": a**2 * b**2,
         "FC_WINOGRAD_NORM_0": 1 / (a**2 * b**2),

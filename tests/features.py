@@ -138,6 +138,14 @@ WINOGRAD_CONVS = (
     Conv(sizes=(4, 12, 13), channels=10, filters=9, kernel=(1, 3, 3), padding=(0, 1, 1)),
     Conv(sizes=(4, 12, 13), channels=10, filters=9, kernel=(1, 3, 3), padding="same", last=True),
     Conv(sizes=(12, 13), channels=18, filters=19, padding=1, flip=True),
+    *(
+        Conv(sizes=sizes, channels=9, filters=5, kernel=5, padding=2)
+        for sizes in ((1, 2), (3, 4), (4, 5), (8, 9), (6, 3))
+    ),
+    Conv(sizes=(13, 14), batch=3, channels=20, filters=36, groups=4, kernel=5, padding=2),
+    Conv(sizes=(40, 45), channels=10, filters=12, kernel=5, padding=((2, 0), (1, 3))),
+    Conv(sizes=(14, 17), channels=70, filters=20, kernel=5, padding=2, last=True, activation="relu"),
+    Conv(sizes=(3, 12, 13), channels=10, filters=9, kernel=(1, 5, 5), padding=(0, 1, 2), flip=True),
     Conv(sizes=(12, 13), channels=18, filters=19, padding=1, view="negative", weight_view="strided", out="strided"),
 )
 

@@ -24,11 +24,13 @@ SPLIT = (
     Conv(sizes=(29, 31), batch=5, channels=20, filters=37, padding=1),
     Conv(sizes=(14, 13), batch=3, channels=70, filters=50, padding=1, last=True),
     Conv(sizes=(9, 40), batch=4, channels=24, filters=24, groups=3, padding=1),
+    Conv(sizes=(19, 23), batch=3, channels=40, filters=37, kernel=5, padding=2),
 )
 
 
 def test_the_constants_are_those_of_exact_arithmetic() -> None:
     assert winograd.is_exact(4, 3)
+    assert winograd.is_exact(2, 5)
     script = ROOT / "csrc" / "winograd_points.py"
     if script.exists():  # not beside an installed package
         assert subprocess.run([sys.executable, str(script), "--check"]).returncode == 0
@@ -67,10 +69,11 @@ def test_same_bits_for_any_threads_and_batch_and_with_a_plan(
 def test_what_is_not_finite_stands_where_plain_sums_put_it(
     isa: str, operand: str, value: str, dtype: str, last: bool
 ) -> None:
-    geometry = Conv(sizes=(13, 18), channels=19, filters=10, padding=1, activation="relu", last=last)
-    operands = dict(operands_of(geometry, dtype))
     random = np.random.default_rng(5)
     for trial in range(8):
+        kernel = 3 + 2 * (trial % 2)
+        geometry = Conv(sizes=(13, 18), channels=19, filters=10, kernel=kernel, padding=1, activation="relu", last=last)
+        operands = dict(operands_of(geometry, dtype))
         changed = operands | {operand: operands[operand].copy()}
         # "large": plain sums are finite, transforms of it overflow
         put = 0.9 * np.finfo(dtype).max if value == "large" else float(value)
@@ -107,8 +110,11 @@ def plainly(x: Any, w: Any, padding: int) -> Any:
     return total[None]
 
 
-@pytest.mark.parametrize(("channels", "size"), [(32, 14), (32, 20), (48, 20), (64, 14), (256, 7)])
-def test_at_most_twice_the_error_of_plain_sums(isa: str, channels: int, size: int) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "channels", "size"),
+    [(3, 32, 14), (3, 32, 20), (3, 48, 20), (3, 64, 14), (3, 256, 7), (5, 8, 20), (5, 16, 14), (5, 48, 14)],
+)
+def test_at_most_twice_the_error_of_plain_sums(isa: str, kernel: int, channels: int, size: int) -> None:
     """The worst of 20 tensors each; log-normal data, where single large elements spoil tiles, by the medians."""
     draw = {"normal": np.random.Generator.standard_normal, "uniform": np.random.Generator.random}
     draw["log-normal"] = lambda random, shape: random.lognormal(size=shape)
@@ -117,12 +123,13 @@ def test_at_most_twice_the_error_of_plain_sums(isa: str, channels: int, size: in
         for seed in range(20):
             random = np.random.default_rng(seed)
             x = draw[data](random, (1, channels, size, size)).astype(np.float32)
-            w = (random.standard_normal((16, channels, 3, 3)) * np.sqrt(2 / (9 * channels))).astype(np.float32)
-            want = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=1)
+            w = random.standard_normal((16, channels, kernel, kernel)) * np.sqrt(2 / (kernel**2 * channels))
+            w = w.astype(np.float32)
+            want = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=kernel // 2)
             largest = np.abs(want).max()
-            got = fastconv.conv2d(x, w, padding=1, algorithm="winograd")
+            got = fastconv.conv2d(x, w, padding=kernel // 2, algorithm="winograd")
             errors.append(np.abs(got - want).max() / largest)
-            plain_errors.append(np.abs(plainly(x, w, 1) - want).max() / largest)
+            plain_errors.append(np.abs(plainly(x, w, kernel // 2) - want).max() / largest)
         typical = np.median if data == "log-normal" else np.max
         assert typical(errors) <= 2 * typical(plain_errors), data
 
@@ -130,8 +137,9 @@ def test_at_most_twice_the_error_of_plain_sums(isa: str, channels: int, size: in
 @pytest.mark.parametrize(
     "changed",
     [
-        {"kernel": 5},
+        {"kernel": 4},
         {"kernel": (3, 1)},
+        {"kernel": (3, 5)},
         {"stride": 2},
         {"stride": (1, 2)},
         {"dilation": 2},
@@ -141,5 +149,5 @@ def test_at_most_twice_the_error_of_plain_sums(isa: str, channels: int, size: in
 @pytest.mark.parametrize("pass_name", ["forward", "grad_input", "grad_weight", "backward"])
 def test_what_it_cannot_do_is_told(changed: dict[str, Any], pass_name: str) -> None:
     geometry = Conv(**{"sizes": (11, 12), **changed})
-    with pytest.raises(ValueError, match=r"^conv2d.*: algorithm 'winograd' needs a kernel of 3 along .*stride"):
+    with pytest.raises(ValueError, match=r"^conv2d.*: algorithm 'winograd' needs a kernel of 3x3 or 5x5, .*stride"):
         call(fastconv, geometry, pass_name, operands_of(geometry, "float32"), algorithm="winograd")

@@ -19,7 +19,7 @@ def _each(value: Any, rank: int) -> tuple[Any, ...]:
 
 
 def pads_before(geometry: Conv | Transpose) -> tuple[int, ...]:
-    """Of a kernel of 1 or 3 with stride and dilation 1."""
+    """Of an odd kernel with stride and dilation 1."""
     if geometry.padding == "same":
         return tuple((k - 1) // 2 for k in geometry.kernel_shape)
     if geometry.padding == "valid":
@@ -36,7 +36,7 @@ def can(geometry: Geometry) -> bool:
     flat = geometry.rank == 2 or (
         geometry.kernel_shape[0] == 1 and _each(geometry.padding, 3)[0] in (0, (0, 0), "same")
     )
-    return geometry.kernel_shape[-2:] == (3, 3) and flat
+    return geometry.kernel_shape[-2:] in ((3, 3), (5, 5)) and flat
 
 
 def ran(geometry: Geometry, name: str, dtype: str, algorithm: str | None) -> str:
@@ -77,7 +77,7 @@ def _turned(weight: Array, groups: int) -> Array:
 
 def magnitude(geometry: Conv | Transpose, name: str, operands: dict[str, Array]) -> Array:
     """What all terms of each element add to in absolute value, in the layout of the result."""
-    weight = operands["weight"].reshape(*operands["weight"].shape[:2], 3, 3)
+    weight = operands["weight"].reshape(*operands["weight"].shape[:2], *geometry.kernel_shape[-2:])
     if getattr(geometry, "flip", False):
         weight = weight[..., ::-1, ::-1]
     scatters = (name == "grad_input") == (geometry.stem == "conv")
@@ -88,7 +88,9 @@ def magnitude(geometry: Conv | Transpose, name: str, operands: dict[str, Array])
         depths = image.shape[2]
         image = np.moveaxis(image, 2, 1).reshape(-1, image.shape[1], *image.shape[3:])
     before = pads_before(geometry)[-2:]
-    offset = tuple(pad - 2 for pad in before) if scatters else tuple(-pad for pad in before)
+    offset = (
+        tuple(pad - (geometry.kernel_shape[-1] - 1) for pad in before) if scatters else tuple(-pad for pad in before)
+    )
     size = (output_size(geometry) if name == "output" else geometry.sizes)[-2:]
     weight = _turned(weight, geometry.groups) if scatters else weight
     with np.errstate(invalid="ignore"):

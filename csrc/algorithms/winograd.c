@@ -1,7 +1,7 @@
-/* Winograd convolution F(4x4, 3x3), forward: 36 products make 16 outputs in place of 144.
+/* Winograd convolution F(4x4, 3x3) and F(2x2, 5x5), forward: 36 products make 16 outputs in place of 144, or 4 of 100.
  *
- * Tiles of 6 x 6 input elements (4 apart) and filters are transformed, multiplied element by element, summed over
- * channels, and the sums transformed back to 4 x 4 outputs (kernels/winograd.inc). The sum over channels is, for each of
+ * Tiles of 6 x 6 input elements (4 or 2 apart) and filters are transformed, multiplied element by element, summed over
+ * channels, and the sums transformed back to outputs (kernels/winograd.inc). The sum over channels is, for each of
  * the 36 elements, a matrix product of tiles and output channels, done by the GEMM tile:
  *
  *     input     [channel line][tile][element][line]     lines of 64 bytes of channels, read through offsets
@@ -22,13 +22,14 @@
 #include <string.h>
 
 enum {
-    EDGE = 4,  /* of a tile of outputs */
-    REACH = 6, /* of a tile of inputs */
-    TAPS = 9,
-    SUM = 32,            /* most channels of one sum */
-    CHUNK = 64,          /* most channels of several sums, whose weights lie together */
-    LEAST_CHANNELS = 32, /* for auto: below, errors can be more than twice those of plain sums */
-    SHARED_TILES = 56,   /* most whose transformed input is made first, and weights chunk by chunk */
+    REACH = 6,             /* edge of a tile of inputs */
+    MOST_EDGE = 4,         /* of outputs */
+    MOST_TAPS = 25,        /* of a filter */
+    SUM = 32,              /* most channels of one sum */
+    CHUNK = 64,            /* most channels of several sums, whose weights lie together */
+    LEAST_CHANNELS_3 = 32, /* of kernels of 3x3, for auto: below, errors can be more than twice those of plain sums; */
+    LEAST_CHANNELS_5 = 8,  /* of 5x5: below, products are few */
+    SHARED_TILES = 56,     /* most whose transformed input is made first, and weights chunk by chunk */
     MOST_TILES = 30,
     LEAST_TILES = 12,        /* of a block with an input of its own, */
     BLOCK_BYTES = 384 << 10, /* which should leave room in L2 */
@@ -36,10 +37,11 @@ enum {
     FILTERED = 8             /* channels of weights gathered at once */
 };
 enum { ELEMENTS = FC_WINOGRAD_ELEMENTS, LINE = FC_WINOGRAD_LINE, TILE_BYTES = FC_WINOGRAD_TILE };
-enum { SEGMENT_PIXELS = SEGMENT * EDGE + REACH - EDGE, MOST_LINE = 64 * FC_MAX_TILE_VECTORS };
+enum { SEGMENT_PIXELS = SEGMENT * MOST_EDGE + REACH - MOST_EDGE, MOST_LINE = 64 * FC_MAX_TILE_VECTORS };
 
 typedef struct winograd_run {
     const fc_problem *p;
+    int64_t edge;                           /* of a tile of outputs */
     int64_t rows, columns, tiles;           /* of one image; of all images */
     int64_t block, blocks;                  /* tiles */
     int64_t channels, line_channels, lines; /* of all groups */
@@ -53,14 +55,18 @@ typedef struct winograd_run {
 } winograd_run;
 
 static int supports(const fc_problem *p) {
-    int64_t kernel = 1;
-    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-        kernel = kernel && p->kernel[axis] == (axis == 0 ? 1 : 3) && p->stride[axis] == 1 && p->dilation[axis] == 1;
-    }
+    int64_t kernel = p->kernel[0] == 1 && p->kernel[1] == p->kernel[2] && (p->kernel[2] == 3 || p->kernel[2] == 5);
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        kernel = kernel && p->stride[axis] == 1 && p->dilation[axis] == 1;
     return kernel && p->offset[0] == 0 && p->in_size[0] == p->out_size[0];
 }
 
-static int by_default(const fc_problem *p) { return p->in_channels >= LEAST_CHANNELS; }
+static int by_default(const fc_problem *p) {
+    return p->in_channels >= (p->kernel[2] == 3 ? LEAST_CHANNELS_3 : LEAST_CHANNELS_5);
+}
+
+/* Outputs of a tile along an axis. */
+static int64_t edge_of(const fc_problem *p) { return REACH + 1 - p->kernel[2]; }
 
 static int64_t images(const fc_problem *p) { return fc_product(p->batch, p->out_size[0]); }
 
@@ -102,24 +108,26 @@ static void transform_weights(const fc_problem *p, int64_t group, int64_t panel,
     const ptrdiff_t line = panel_line(p, panel), step = element_step(channels, line);
     const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
-    const fc_range taps[FC_SPATIAL] = {{0, 1}, {0, 3}, {0, 3}};
+    const int64_t edge = p->kernel[2], taps = edge * edge;
+    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, edge}, {0, edge}};
+    const fc_winograd_filter_fn filter = edge == 3 ? kernels->winograd_filter : kernels->winograd_filter5;
     const char *sources[MOST_LINE / sizeof(float)];
-    ptrdiff_t offsets[FILTERED * TAPS];
-    char gathered[FILTERED * TAPS * MOST_LINE] __attribute__((aligned(64)));
+    ptrdiff_t offsets[FILTERED * MOST_TAPS];
+    char gathered[FILTERED * MOST_TAPS * MOST_LINE] __attribute__((aligned(64)));
     /* Turned taps, as a gradient has them, are gathered as they lie in memory and read from the last one backwards. */
     const int turned = p->w.axis[1] < 0 && p->w.axis[2] < 0;
-    const ptrdiff_t first_tap = turned ? 2 * (p->w.axis[1] + p->w.axis[2]) : 0;
+    const ptrdiff_t first_tap = turned ? (edge - 1) * (p->w.axis[1] + p->w.axis[2]) : 0;
     const ptrdiff_t axis[FC_SPATIAL] = {0, turned ? -p->w.axis[1] : p->w.axis[1],
                                         turned ? -p->w.axis[2] : p->w.axis[2]};
-    fc_fill_offsets(offsets, FILTERED, p->w.in, taps, axis);
+    fc_fill_offsets(offsets, FILTERED, p->w.in, all, axis);
     for (int64_t c = 0; c < channels; c += FILTERED) {
         const int64_t count = fc_min(FILTERED, channels - c);
         for (int64_t k = 0; k < filters; ++k)
             sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + (first + c) * p->w.in + first_tap;
-        kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, count * TAPS);
+        kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, count * taps);
         for (int64_t i = 0; i < count; ++i)
-            kernels->winograd_filter(dst + (c + i) * line, step, gathered + (i * TAPS + (turned ? TAPS - 1 : 0)) * line,
-                                     turned ? -line : line, line);
+            filter(dst + (c + i) * line, step, gathered + (i * taps + (turned ? taps - 1 : 0)) * line,
+                   turned ? -line : line, line);
     }
 }
 
@@ -154,8 +162,9 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
 
 static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->p = p;
-    run->rows = fc_ceil_div(p->out_size[1], EDGE);
-    run->columns = fc_ceil_div(p->out_size[2], EDGE);
+    run->edge = edge_of(p);
+    run->rows = fc_ceil_div(p->out_size[1], edge_of(p));
+    run->columns = fc_ceil_div(p->out_size[2], edge_of(p));
     run->tiles = fc_product(images(p), fc_product(run->rows, run->columns));
     run->channels = p->groups * p->in_channels;
     run->line_channels = LINE / p->kernels->itemsize;
@@ -218,7 +227,7 @@ static segment segment_at(const winograd_run *run, int64_t tile, int64_t end) {
     const int64_t across = tile % run->columns, down = tile / run->columns % run->rows;
     const int64_t image = tile / run->columns / run->rows, depths = run->p->out_size[0];
     const int64_t count = fc_min(fc_min(end - tile, run->columns - across), SEGMENT);
-    return (segment){image / depths, image % depths, down * EDGE, across * EDGE, count};
+    return (segment){image / depths, image % depths, down * run->edge, across * run->edge, count};
 }
 
 /* ---- input ---- */
@@ -256,18 +265,18 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
     segment last = {.count = 0};
     for (int64_t tile = begin; tile < end;) {
         const segment s = segment_at(run, tile, end);
-        const int64_t pixels = s.count * EDGE + REACH - EDGE;
+        const int64_t pixels = s.count * run->edge + REACH - run->edge;
         const int below = last.count == s.count && last.column == s.column && last.n == s.n && last.depth == s.depth &&
-                          last.row + EDGE == s.row;
+                          last.row + run->edge == s.row;
         const char *plane = p->x.data + s.n * p->x.batch + s.depth * p->x.axis[0] + first * p->x.channel;
         const char *rows[REACH];
         for (int64_t r = 0; r < REACH; ++r) {
             char *row = buffer + (s.row + r) % REACH * SEGMENT_PIXELS * LINE;
-            if (!below || r >= REACH - EDGE)
+            if (!below || r >= REACH - run->edge)
                 fill_row(p, plane, s.row + r + p->offset[1], s.column + p->offset[2], pixels, channels, row);
             rows[r] = row;
         }
-        p->kernels->winograd_input(dst, TILE_BYTES, rows, s.count);
+        p->kernels->winograd_input(dst, TILE_BYTES, rows, run->edge, s.count);
         dst += s.count * TILE_BYTES;
         tile += s.count;
         last = s;
@@ -305,27 +314,28 @@ static void plain_tile(const fc_problem *p, const segment *s, int64_t tile, int6
     const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
     const char *plane = p->x.data + s->n * p->x.batch + s->depth * p->x.axis[0] + group * p->x.group;
-    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, 3}, {0, 3}};
-    const ptrdiff_t weight_axis[FC_SPATIAL] = {0, 3 * line, line};
+    const int64_t kernel = p->kernel[2], all_taps = kernel * kernel, edge = edge_of(p);
+    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, kernel}, {0, kernel}};
+    const ptrdiff_t weight_axis[FC_SPATIAL] = {0, kernel * line, line};
     const char *sources[MOST_LINE / sizeof(float)];
-    ptrdiff_t offsets[FILTERED * TAPS], oa[FILTERED * TAPS], ob[FILTERED * TAPS];
-    char gathered[FILTERED * TAPS * MOST_LINE] __attribute__((aligned(64)));
+    ptrdiff_t offsets[FILTERED * MOST_TAPS], oa[FILTERED * MOST_TAPS], ob[FILTERED * MOST_TAPS];
+    char gathered[FILTERED * MOST_TAPS * MOST_LINE] __attribute__((aligned(64)));
     fc_fill_offsets(offsets, FILTERED, p->w.in, all, p->w.axis);
     for (int64_t c = 0; c < p->in_channels; c += FILTERED) {
         const int64_t channels = fc_min(FILTERED, p->in_channels - c);
         for (int64_t k = 0; k < filters; ++k)
             sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + c * p->w.in;
-        kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, channels * TAPS);
-        for (int64_t row = s->row; row < fc_min(s->row + EDGE, p->out_size[1]); ++row)
-            for (int64_t i = 0; i < EDGE && s->column + tile * EDGE + i < p->out_size[2]; ++i) {
-                const int64_t column = s->column + tile * EDGE + i;
+        kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, channels * all_taps);
+        for (int64_t row = s->row; row < fc_min(s->row + edge, p->out_size[1]); ++row)
+            for (int64_t i = 0; i < edge && s->column + tile * edge + i < p->out_size[2]; ++i) {
+                const int64_t column = s->column + tile * edge + i;
                 const fc_range taps[FC_SPATIAL] = {{0, 1}, fc_valid_taps(p, 1, row), fc_valid_taps(p, 2, column)};
                 const char *pixel = plane + c * p->x.channel + (row + p->offset[1]) * p->x.axis[1] +
                                     (column + p->offset[2]) * p->x.axis[2];
                 const ptrdiff_t terms = fc_fill_offsets(oa, channels, p->x.channel, taps, p->x.axis);
-                fc_fill_offsets(ob, channels, TAPS * line, taps, weight_axis);
+                fc_fill_offsets(ob, channels, all_taps * line, taps, weight_axis);
                 kernels->gemm_tile[0][lanes / kernels->lanes - 1](
-                    terms, &pixel, oa, gathered, ob, dst + (row - s->row) * row_step + (tile * EDGE + i) * line, line,
+                    terms, &pixel, oa, gathered, ob, dst + (row - s->row) * row_step + (tile * edge + i) * line, line,
                     c > 0);
             }
     }
@@ -335,6 +345,8 @@ static void plain_tile(const fc_problem *p, const segment *s, int64_t tile, int6
 static void finish_block(const winograd_run *run, int64_t begin, int64_t end, int64_t group, int64_t panel,
                          const char *sums, char *buffer) {
     const fc_problem *p = run->p;
+    const int64_t edge = run->edge;
+    const fc_winograd_output_fn output = edge == 4 ? p->kernels->winograd_output : p->kernels->winograd_output2;
     const ptrdiff_t item = p->kernels->itemsize, line = panel_line(p, panel);
     const int64_t first = panel * panel_lanes(p), channels = fc_min(panel_lanes(p), p->out_channels - first);
     fc_finish finish = p->finish;
@@ -342,13 +354,13 @@ static void finish_block(const winograd_run *run, int64_t begin, int64_t end, in
         finish.bias += (group * p->out_channels + first) * finish.bias_stride;
     for (int64_t tile = begin; tile < end;) {
         const segment s = segment_at(run, tile, end);
-        const ptrdiff_t row_step = s.count * EDGE * line;
+        const ptrdiff_t row_step = s.count * edge * line;
         for (int64_t i = 0; i < s.count; ++i, sums += (ELEMENTS + 1) * line)
-            if (!p->kernels->winograd_output(buffer + i * EDGE * line, row_step, sums, line))
+            if (!output(buffer + i * edge * line, row_step, sums, line))
                 plain_tile(p, &s, i, group, panel, buffer, row_step);
-        const int64_t rows = fc_min(EDGE, p->out_size[1] - s.row);
-        const int64_t columns = fc_min(s.count * EDGE, p->out_size[2] - s.column);
-        p->kernels->finish_columns(buffer, line, rows * s.count * EDGE, channels, &finish);
+        const int64_t rows = fc_min(edge, p->out_size[1] - s.row);
+        const int64_t columns = fc_min(s.count * edge, p->out_size[2] - s.column);
+        p->kernels->finish_columns(buffer, line, rows * s.count * edge, channels, &finish);
         char *y = p->y.data + s.n * p->y.batch + group * p->y.group + s.depth * p->y.axis[0] + first * p->y.channel +
                   s.row * p->y.axis[1] + s.column * p->y.axis[2];
         for (int64_t r = 0; r < rows; ++r)
@@ -418,12 +430,12 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
 
 /* In units of one vector multiply-add: the products, and the transforms, measured. */
 static double forward_cost(const fc_problem *p) {
-    const double tiles =
-        (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], EDGE) * (double)fc_ceil_div(p->out_size[2], EDGE);
+    const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], edge_of(p)) *
+                         (double)fc_ceil_div(p->out_size[2], edge_of(p));
     const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
     const double in = (double)fc_ceil_div(p->in_channels, p->kernels->lanes), channels = (double)p->in_channels;
     return (double)p->groups * (ELEMENTS * tiles * vectors * channels * 1.15 + 260.0 * tiles * in +
-                                200.0 * tiles * vectors + 120.0 * channels * vectors);
+                                200.0 * tiles * vectors + 13.0 * (double)fc_taps(p) * channels * vectors);
 }
 
 static double no_cost(const fc_problem *p) {
@@ -433,8 +445,7 @@ static double no_cost(const fc_problem *p) {
 
 const fc_algorithm fc_winograd_algorithm = {
     .name = "winograd",
-    .needs =
-        "a kernel of 3 along height and width and 1 along depth, stride 1, dilation 1, and no gradient of the weights",
+    .needs = "a kernel of 3x3 or 5x5, 1 along depth, stride 1, dilation 1, and no gradient of the weights",
     .supports = supports,
     .by_default = by_default,
     .forward_cost = forward_cost,

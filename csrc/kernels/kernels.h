@@ -86,13 +86,15 @@ typedef void (*fc_lrn_forward_fn)(char *y, ptrdiff_t ldy, const char *x, ptrdiff
 typedef void (*fc_lrn_backward_fn)(char *dx, ptrdiff_t lddx, const char *g, ptrdiff_t ldg, const char *x, ptrdiff_t ldx,
                                    char *work, const fc_lrn_block *block);
 
-/* Winograd's F(4x4, 3x3), lanes being channels: 6 x 6 products make 4 x 4 outputs (winograd.inc). Steps are in bytes.
- * `rows` of an image -> tiles: tile t takes pixels 4 t ... 4 t + 5, pixels and elements being FC_WINOGRAD_LINE apart */
-typedef void (*fc_winograd_input_fn)(char *tiles, ptrdiff_t tile_step, const char *const rows[6], ptrdiff_t count);
+/* Winograd's F(4x4, 3x3) and F(2x2, 5x5), lanes being channels: 6 x 6 products make `edge` x `edge` outputs (winograd.inc).
+ * Steps are in bytes. `rows` of an image -> tiles: tile t takes 6 pixels from edge * t on, pixels and elements being
+ * FC_WINOGRAD_LINE apart */
+typedef void (*fc_winograd_input_fn)(char *tiles, ptrdiff_t tile_step, const char *const rows[6], ptrdiff_t edge,
+                                     ptrdiff_t count);
 /* one filter of `line` bytes, taps `tap_step` apart -> elements `step` apart */
 typedef void (*fc_winograd_filter_fn)(char *elements, ptrdiff_t step, const char *taps, ptrdiff_t tap_step,
                                       ptrdiff_t line);
-/* one tile of sums -> 4 x 4 pixels of `line` bytes; returns whether all are finite */
+/* one tile of sums -> 4 x 4 or 2 x 2 pixels of `line` bytes; returns whether all are finite */
 typedef int (*fc_winograd_output_fn)(char *pixels, ptrdiff_t row_step, const char *elements, ptrdiff_t line);
 #define FC_WINOGRAD_LINE 64
 #define FC_WINOGRAD_ELEMENTS 36

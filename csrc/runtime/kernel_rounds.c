@@ -129,7 +129,7 @@ static void lrn_backward(operands *o) { lrn(o, 1); }
 
 static void winograd_input(operands *o) {
     const char *const *rows = o->rows; /* TERMS elements apart: lines of pixels that overlap */
-    o->kernels->winograd_input(o->c, FC_WINOGRAD_TILE, rows, WINOGRAD_TILES);
+    o->kernels->winograd_input(o->c, FC_WINOGRAD_TILE, rows, 4, WINOGRAD_TILES);
 }
 
 static void winograd_filter(operands *o) {

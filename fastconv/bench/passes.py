@@ -98,10 +98,10 @@ def _conv_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batc
 
 
 def _winograd_bound(layer: Conv, name: str) -> tuple[int, Callable[..., Array]]:
-    """Roundings, and the sum of magnitudes, of a pass whose kernels are 3x3 with stride 1."""
+    """Roundings, and the sum of magnitudes, of a pass whose kernels are 3x3 or 5x5 with stride 1."""
     pads = tuple(before for before, _ in layer.pads)
     swaps = name == "grad_input"
-    offset = tuple(pad - 2 if swaps else -pad for pad in pads)
+    offset = tuple(pad - (layer.kernel_size[0] - 1) if swaps else -pad for pad in pads)
     size = layer.size if swaps else layer.output_size
 
     def magnitude(image: Array, w: Array, b: Array | None = None) -> Array:

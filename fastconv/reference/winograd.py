@@ -1,4 +1,4 @@
-"""Winograd's F(4x4, 3x3) as a definition: its matrices in exact arithmetic, and how far its results may be off.
+"""Winograd's F(4x4, 3x3) and F(2x2, 5x5) as a definition: matrices in exact arithmetic, and how far results may be off.
 
 A correlation of m outputs with r taps is computed from n = m + r - 1 products (Toom-Cook): y = A^T ((G g) * (B^T d)).
 With interpolation points p_0, ..., p_(n-2) and infinity, and M(x) = (x - p_0) ... (x - p_(n-2)):
@@ -84,10 +84,10 @@ def is_exact(outputs: int, taps: int) -> bool:
 def roundings(channels: int) -> int:
     """At most so many roundings on the way of any term, from the operands to the result.
 
-    The products of a sum and the sums; and, for each of the two axes, 4 in B^T, 5 in G (one of them in its constants)
-    and 4 in A^T, multiplications and additions counted apart.
+    The products of a sum and the sums; and, for each of the two axes, 4 in B^T, 8 in G (one of them in its constants)
+    and 6 in A^T, multiplications and additions counted apart.
     """
-    return min(channels, SUM) + -(-channels // SUM) + 2 * (4 + 5 + 4)
+    return min(channels, SUM) + -(-channels // SUM) + 2 * (4 + 8 + 6)
 
 
 def magnitude(
@@ -101,7 +101,7 @@ def magnitude(
     Parameters
     ----------
     input : ndarray, shape (N, C, H, W)
-    weight : ndarray, shape (K, C / groups, 3, 3)
+    weight : ndarray, shape (K, C / groups, 3, 3) or (K, C / groups, 5, 5)
     offset : tuple of int
         Input position of the first tap of the first output: minus the padding.
     output_size : tuple of int
@@ -111,10 +111,12 @@ def magnitude(
     -------
     ndarray, shape (N, K, *output_size)
     """
-    at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(4, 3))
+    taps = weight.shape[-1]
+    edge = 7 - taps
+    at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(edge, taps))
     tiles = np.abs(input.astype(np.float64))
     for axis, (first, size) in enumerate(zip(offset, output_size, strict=True), 2):
-        positions = first + 4 * np.arange(-(-size // 4))[:, None] + np.arange(6)  # (tiles, 6)
+        positions = first + edge * np.arange(-(-size // edge))[:, None] + np.arange(6)  # (tiles, 6)
         inside = (positions >= 0) & (positions < input.shape[axis])
         tiles = np.take(tiles, np.where(inside, positions, 0), 2 * axis - 2)
         tiles *= inside.reshape(inside.shape + (1,) * (tiles.ndim - 2 * axis))
@@ -124,4 +126,6 @@ def magnitude(
     u = u.reshape(6, 6, groups, weight.shape[0] // groups, weight.shape[1])
     m = np.einsum("ijngctu,ijgkc->ijngktu", v, u, optimize=True)
     y = np.einsum("ai,bj,ijngktu->ngktaub", at, at, m, optimize=True)
-    return y.reshape(len(input), len(weight), 4 * y.shape[3], 4 * y.shape[5])[..., : output_size[0], : output_size[1]]
+    return y.reshape(len(input), len(weight), edge * y.shape[3], edge * y.shape[5])[
+        ..., : output_size[0], : output_size[1]
+    ]
