@@ -364,12 +364,8 @@ static void finish_block(const winograd_run *run, int64_t begin, int64_t end, in
         char *y = p->y.data + s.n * p->y.batch + group * p->y.group + s.depth * p->y.axis[0] + first * p->y.channel +
                   s.row * p->y.axis[1] + s.column * p->y.axis[2];
         for (int64_t r = 0; r < rows; ++r)
-            if (p->y.channel == item)
-                p->kernels->copy_matrix((fc_matrix){y + r * p->y.axis[1], p->y.axis[2], item},
-                                        (fc_matrix){buffer + r * row_step, line, item}, columns, channels);
-            else
-                p->kernels->copy_matrix((fc_matrix){y + r * p->y.axis[1], p->y.axis[2], p->y.channel},
-                                        (fc_matrix){buffer + r * row_step, line, item}, columns, channels);
+            p->kernels->copy_matrix((fc_matrix){y + r * p->y.axis[1], p->y.axis[2], p->y.channel},
+                                    (fc_matrix){buffer + r * row_step, line, item}, columns, channels);
         tile += s.count;
     }
 }
