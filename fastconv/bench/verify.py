@@ -23,6 +23,7 @@ import numpy as np
 from .. import reference
 from .._types import Array
 from .check import compare, error_bound
+from .passes import covering
 from .peers.protocol import Tolerance
 from .problem import Operands, Problem
 from .workloads import Conv, Pool
@@ -98,21 +99,15 @@ def _roundings(problem: Problem) -> int:
     layer = problem.layer
     if isinstance(layer, Pool):
         if problem.pass_name == "grad_input":
-            return _covering(layer) + 1
+            return covering(layer.kernel_size, layer.strides, layer.dilations) + 1
         return 0 if layer.kind == "max" else math.prod(layer.kernel_size) + 1
     if problem.pass_name == "grad_weight":
         return problem.batch * math.prod(layer.size if layer.transposed else layer.output_size)
     # A transposed convolution adds as the gradient in the input does, and the other way about.
     scatters = (problem.pass_name == "grad_input") != layer.transposed
-    terms = _covering(layer) if scatters else math.prod(layer.kernel_size)
+    terms = covering(layer.kernel_size, layer.strides, layer.dilations) if scatters else math.prod(layer.kernel_size)
     channels = layer.filters if problem.pass_name == "grad_input" else layer.channels
     return channels // layer.groups * terms + 1
-
-
-def _covering(layer: Conv | Pool) -> int:
-    """The most windows that any one element of the input lies in."""
-    axes = zip(layer.kernel_size, layer.strides, layer.dilations, strict=True)
-    return math.prod(-(-k // (s // math.gcd(s, d))) for k, s, d in axes)
 
 
 # ---- pools
