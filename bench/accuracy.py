@@ -9,6 +9,7 @@ the tensor, against sums in float64; of all seeds the worst counts, and the medi
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,33 +25,39 @@ from fastconv.reference import winograd
 Array = NDArray[Any]
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-LAYERS = ((32, 56), (64, 56), (128, 28), (256, 14), (512, 7))
-"""Channels and size, as ResNets and SqueezeNet have them; 16 of the filters, which do not meet."""
+LAYERS = (
+    *(((3, 3), channels, size) for channels, size in ((16, 56), (32, 56), (64, 56), (128, 28), (256, 14), (512, 7))),
+    *(((5, 5), channels, size) for channels, size in ((16, 28), (48, 27))),
+    *(((1, 7), channels, size) for channels, size in ((48, 17), (192, 17))),
+    ((1, 3), 384, 8),
+)
+"""Kernel, channels, size, as SqueezeNet, ResNets and Inception v3 have them; 16 of the filters, which do not meet."""
 FILTERS = 16
 ALGORITHMS = ("direct", "im2col", "winograd")
 HEAD = """\
 # Accuracy
 
-Made by `bench/accuracy.py` ({seeds} seeds, float32, 3x3 kernels with padding 1, {isa}). The error of a result is
+Made by `bench/accuracy.py` ({seeds} seeds, float32, {isa}, kernels padded to keep the size). The error of a result is
 max|e| / max|y| over the tensor, against sums in float64. Each cell: the worst of all seeds / the median. "plain" adds
-the products one by one into a single float32, channel by channel; filters are normal, scaled by sqrt(2 / (9 C)).
+the products one by one into a single float32, channel by channel; filters are normal, scaled by sqrt(2 / terms).
 
-| data | C | size | plain | direct | im2col | winograd | winograd over plain: worst, median | bound of winograd |
-|---|---|---|---|---|---|---|---|---|
+| data | kernel | C | size | plain | direct | im2col | winograd | over plain: worst, median | bound of winograd |
+|---|---|---|---|---|---|---|---|---|---|
 """
 TAIL = """
 `direct` and `im2col` start their sums anew every few hundred terms, so they err less than one plain sum. `winograd`
-adds transformed products, at most 32 in a sum. From 32 channels on, where `auto` takes it for 3x3, its error stays
-within twice that of the plain sum, and from 128 on below it; log-normal data with few channels are the exception.
+adds transformed products, at most 32 in a sum. 3x3 kernels go by tiles of 4x4 outputs from 32 channels on, by 2x2
+below. Where `auto` takes it, its error stays within twice that of the plain sum, and from 128 channels on below it;
+log-normal data with few channels are the exception.
 `exact` never takes it.
 
 The bound is what no data can exceed: gamma(n) times the sum of the absolute values of all that is added, with n
 roundings on the way of any term (`fastconv/reference/winograd.py`). Tests hold every result against it, element by
 element.
 
-Log-normal data show where Winograd is not for you: the outputs of a tile are made of all its 6 x 6 elements, so a
-single one many times larger than its neighbours costs these their last digits, though not itself. Use
-`algorithm="exact"`, or `fastconv.options(algorithm="exact")`, for such data.
+Log-normal data show where Winograd is not for you: the outputs of a tile are made of all its elements, 6 x 6 or 4 x 4
+for 3x3 kernels, so a single one many times larger than its neighbours costs these their last digits, though not itself.
+Use `algorithm="exact"`, or `fastconv.options(algorithm="exact")`, for such data.
 """
 
 
@@ -70,9 +77,10 @@ def photographs() -> Callable[[np.random.Generator, tuple[int, ...]], Array]:
     return draw
 
 
-def plainly(x: Array, w: Array) -> Array:
+def plainly(x: Array, w: Array, padding: tuple[int, int]) -> Array:
     """One float32 sum for each output, term by term."""
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x[0], ((0, 0), (1, 1), (1, 1))), (3, 3), (1, 2))
+    padded = np.pad(x[0], ((0, 0), *((pad, pad) for pad in padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, w.shape[2:], (1, 2))
     total = np.zeros((len(w), *windows.shape[1:3]), np.float32)
     for c, i, j in np.ndindex(*w.shape[1:]):
         total += w[:, c, i, j][:, None, None] * windows[c, :, :, i, j]
@@ -93,27 +101,28 @@ def main() -> None:
     }
     rows = []
     for name, draw in draws.items():
-        for channels, size in LAYERS:
+        for kernel, channels, size in LAYERS:
+            padding = (kernel[0] // 2, kernel[1] // 2)
             errors: dict[str, list[float]] = {"plain": [], **{algorithm: [] for algorithm in ALGORITHMS}}
             bounds = []
             for seed in range(args.seeds):
                 random = np.random.default_rng(seed)
                 x = draw(random, (1, channels, size, size)).astype(np.float32)
-                scale = np.sqrt(2 / (9 * channels))
-                w = (random.standard_normal((FILTERS, channels, 3, 3)) * scale).astype(np.float32)
-                exact = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=1)
+                scale = np.sqrt(2 / (math.prod(kernel) * channels))
+                w = (random.standard_normal((FILTERS, channels, *kernel)) * scale).astype(np.float32)
+                exact = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=padding)
                 largest = np.abs(exact).max()
-                errors["plain"].append(np.abs(plainly(x, w) - exact).max() / largest)
+                errors["plain"].append(np.abs(plainly(x, w, padding) - exact).max() / largest)
                 for algorithm in ALGORITHMS:
-                    got = fastconv.conv2d(x, w, padding=1, algorithm=algorithm)
+                    got = fastconv.conv2d(x, w, padding=padding, algorithm=algorithm)
                     errors[algorithm].append(np.abs(got - exact).max() / largest)
-                unit = winograd.roundings(channels) * 2.0**-24
-                magnitude = winograd.magnitude(x, w, (-1, -1), (size, size)).max()
+                unit = winograd.roundings(kernel, channels) * 2.0**-24
+                magnitude = winograd.magnitude(x, w, (-padding[0], -padding[1]), (size, size)).max()
                 bounds.append(unit / (1 - unit) * magnitude / largest)
             ratios = (statistic(errors["winograd"]) / statistic(errors["plain"]) for statistic in (max, np.median))
             cells = [f"{max(found):.1e} / {np.median(found):.1e}" for found in errors.values()]
             cells += [", ".join(f"{ratio:.2f}" for ratio in ratios), f"{max(bounds):.0e}"]
-            rows.append(f"| {name} | {channels} | {size} | {' | '.join(cells)} |")
+            rows.append(f"| {name} | {kernel[0]}x{kernel[1]} | {channels} | {size} | {' | '.join(cells)} |")
             print(rows[-1], flush=True)
     isa = f"instruction set {fastconv.runtime.instruction_sets()[-1]}"
     (args.docs / "accuracy.md").write_text(HEAD.format(seeds=args.seeds, isa=isa) + "\n".join(rows) + "\n" + TAIL)

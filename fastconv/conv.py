@@ -60,9 +60,9 @@ def conv(
         Applied to the result, bias included, as it is stored. NaN stays NaN.
     algorithm : {"auto", "exact", "direct", "im2col", "winograd", "depthwise"}, default: "auto"
         ``"direct"`` walks the image in place, ``"im2col"`` packs patches a cache block at a time into a matrix product,
-        ``"winograd"`` computes kernels of 3x3 and 5x5 with stride and dilation 1 from about a third of the products,
-        ``"depthwise"`` is for one input channel a group. ``"auto"`` takes the fastest, ``"exact"`` the fastest of
-        those that compute plain sums: not ``"winograd"``.
+        ``"winograd"`` computes kernels of 3x3, 5x5 and 3, 5 or 7 along one axis, with stride and dilation 1, from a
+        quarter to 4/7 of the products, ``"depthwise"`` is for one input channel a group. ``"auto"`` takes the fastest,
+        ``"exact"`` the fastest of those that compute plain sums: not ``"winograd"``.
     out : ndarray, optional
         Where to put the result: exact shape and dtype, any strides, sharing no memory with the operands.
 
@@ -105,9 +105,10 @@ def conv(
     ``np.where(output > 0, grad_output, slope * grad_output)``.
 
     Winograd's algorithm [4]_ adds in another order, with roundings of its own: the largest error of a tensor is mostly
-    below that of plain `float32` sums, and stays within twice that. For 3x3, ``"auto"`` leaves it out below 32 channels
-    a group, where it would not. It works on tiles of 4 x 4 outputs (2 x 2 for 5x5), so that a single element many times
-    larger than those around it makes their results less accurate; use ``"exact"`` for such data. Infinity and NaN stand
+    below that of plain `float32` sums, and stays within twice that. Where too few channels would not let it, 3x3 goes
+    by smaller tiles, and ``"auto"`` leaves it out (one axis: below 16 channels a group, 48 for 7 taps; 5x5: below 8).
+    It works on tiles of 4 x 4 or 2 x 2 outputs, 4 or 2 along one axis, so that a single element many times larger than
+    those around it makes their results less accurate; use ``"exact"`` for such data. Infinity and NaN stand
     where plain sums put them; a tile that they reach is computed again, plainly.
 
     The layer is that of LeCun et al. [2]_; turning it into a matrix product is due to Chellapilla et al. [3]_.

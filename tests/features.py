@@ -125,28 +125,43 @@ LARGE_CONVS = (
 )
 
 
-# Tiles of 4 x 4, blocks of a few dozen of them, and groups that share lines of channels.
+# Every form and tiles of it that stick out, blocks of a few dozen tiles, groups that share lines of channels.
+WINOGRAD_FORMS: tuple[dict[str, Any], ...] = (
+    {"channels": 33, "filters": 5, "padding": 1},
+    {"channels": 9, "filters": 5, "padding": 1},
+    {"channels": 9, "filters": 5, "kernel": 5, "padding": 2},
+)
+WINOGRAD_LINES: tuple[dict[str, Any], ...] = tuple(
+    {"channels": 17, "filters": 9, "kernel": kernel, "padding": padding}
+    for taps in (3, 5, 7)
+    for kernel, padding in (((1, taps), (0, taps // 2)), ((taps, 1), (taps // 2, 0)))
+)
 WINOGRAD_CONVS = (
-    *(Conv(sizes=(h, w), channels=9, filters=5, padding=1) for h, w in ((1, 2), (3, 4), (4, 5), (8, 9), (6, 3))),
+    *(Conv(sizes=sizes, **form) for form in WINOGRAD_FORMS for sizes in ((1, 2), (3, 4), (4, 5), (8, 9), (6, 3))),
+    *(Conv(sizes=sizes, **form) for form in WINOGRAD_LINES for sizes in ((1, 1), (3, 4), (9, 6))),
+    Conv(sizes=(9, 11), channels=49, filters=21, padding=((2, 0), (1, 3)), activation="relu"),
+    Conv(sizes=(9, 11), channels=49, filters=21, padding=5, last=True),
     Conv(sizes=(9, 11), channels=17, filters=21, padding=((2, 0), (1, 3)), activation="relu"),
-    Conv(sizes=(9, 11), channels=17, filters=21, padding=5, last=True),
     Conv(sizes=(13, 14), batch=3, channels=20, filters=36, groups=4, padding=1),
-    Conv(sizes=(13, 14), batch=3, channels=24, filters=24, groups=4, padding=1, last=True),
+    Conv(sizes=(13, 14), batch=3, channels=72, filters=72, groups=2, padding=1, last=True),
     Conv(sizes=(70, 65), channels=10, filters=12, padding=1),
+    Conv(sizes=(70, 65), channels=34, filters=12, padding=1),
     Conv(sizes=(28, 30), channels=130, filters=20, padding=1),
     Conv(sizes=(28, 30), channels=130, filters=20, padding=1, last=True),
-    Conv(sizes=(4, 12, 13), channels=10, filters=9, kernel=(1, 3, 3), padding=(0, 1, 1)),
+    Conv(sizes=(4, 12, 13), channels=40, filters=9, kernel=(1, 3, 3), padding=(0, 1, 1)),
     Conv(sizes=(4, 12, 13), channels=10, filters=9, kernel=(1, 3, 3), padding="same", last=True),
-    Conv(sizes=(12, 13), channels=18, filters=19, padding=1, flip=True),
-    *(
-        Conv(sizes=sizes, channels=9, filters=5, kernel=5, padding=2)
-        for sizes in ((1, 2), (3, 4), (4, 5), (8, 9), (6, 3))
-    ),
+    Conv(sizes=(12, 13), channels=34, filters=19, padding=1, flip=True),
     Conv(sizes=(13, 14), batch=3, channels=20, filters=36, groups=4, kernel=5, padding=2),
     Conv(sizes=(40, 45), channels=10, filters=12, kernel=5, padding=((2, 0), (1, 3))),
     Conv(sizes=(14, 17), channels=70, filters=20, kernel=5, padding=2, last=True, activation="relu"),
     Conv(sizes=(3, 12, 13), channels=10, filters=9, kernel=(1, 5, 5), padding=(0, 1, 2), flip=True),
-    Conv(sizes=(12, 13), channels=18, filters=19, padding=1, view="negative", weight_view="strided", out="strided"),
+    Conv(sizes=(12, 13), channels=34, filters=19, padding=1, view="negative", weight_view="strided", out="strided"),
+    Conv(sizes=(70, 65), batch=2, channels=10, filters=12, kernel=(7, 1), padding=((5, 1), (0, 0)), flip=True),
+    Conv(sizes=(21, 23), batch=2, channels=70, filters=36, kernel=(1, 7), groups=2, padding=((0, 0), (1, 5))),
+    Conv(sizes=(21, 23), batch=2, channels=20, filters=36, kernel=(3, 1), padding=(1, 0), last=True),
+    Conv(sizes=(300,), batch=2, channels=20, filters=36, kernel=7, padding=3, activation="relu"),
+    Conv(sizes=(300,), batch=2, channels=20, filters=36, kernel=3, padding=1, last=True),
+    Conv(sizes=(3, 12, 13), channels=10, filters=9, kernel=(1, 5, 1), padding=(0, 2, 0)),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import runpy
 import subprocess
 import sys
@@ -23,14 +24,16 @@ ROOT = Path(__file__).resolve().parents[1]
 SPLIT = (
     Conv(sizes=(29, 31), batch=5, channels=20, filters=37, padding=1),
     Conv(sizes=(14, 13), batch=3, channels=70, filters=50, padding=1, last=True),
+    Conv(sizes=(29, 31), batch=3, channels=48, filters=37, padding=1),
     Conv(sizes=(9, 40), batch=4, channels=24, filters=24, groups=3, padding=1),
     Conv(sizes=(19, 23), batch=3, channels=40, filters=37, kernel=5, padding=2),
+    Conv(sizes=(29, 31), batch=3, channels=40, filters=37, kernel=(1, 7), padding=(0, 3)),
+    Conv(sizes=(29, 31), batch=3, channels=40, filters=37, kernel=(3, 1), padding=(1, 0), last=True),
 )
 
 
 def test_the_constants_are_those_of_exact_arithmetic() -> None:
-    assert winograd.is_exact(4, 3)
-    assert winograd.is_exact(2, 5)
+    assert all(winograd.is_exact(*form) for form in winograd.FORMS)
     script = ROOT / "csrc" / "winograd_points.py"
     if script.exists():  # not beside an installed package
         assert subprocess.run([sys.executable, str(script), "--check"]).returncode == 0
@@ -71,8 +74,11 @@ def test_what_is_not_finite_stands_where_plain_sums_put_it(
 ) -> None:
     random = np.random.default_rng(5)
     for trial in range(8):
-        kernel = 3 + 2 * (trial % 2)
-        geometry = Conv(sizes=(13, 18), channels=19, filters=10, kernel=kernel, padding=1, activation="relu", last=last)
+        kernel = (3, 5, (1, 7), (3, 1))[trial % 4]
+        channels = (19, 35)[trial // 4]
+        geometry = Conv(
+            sizes=(13, 18), channels=channels, filters=10, kernel=kernel, padding=1, activation="relu", last=last
+        )
         operands = dict(operands_of(geometry, dtype))
         changed = operands | {operand: operands[operand].copy()}
         # "large": plain sums are finite, transforms of it overflow
@@ -100,9 +106,9 @@ def test_exact_is_never_winograd(isa: str, geometry: Conv) -> None:
     assert_identical(exact, call(fastconv, geometry, "forward", operands, algorithm=choice.algorithm)["output"])
 
 
-def plainly(x: Any, w: Any, padding: int) -> Any:
+def plainly(x: Any, w: Any, padding: tuple[int, int]) -> Any:
     """One float32 sum for each output, term by term."""
-    x = np.pad(x[0], ((0, 0), (padding, padding), (padding, padding)))
+    x = np.pad(x[0], ((0, 0), *((pad, pad) for pad in padding)))
     windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (1, 2))
     total = np.zeros((len(w), *windows.shape[1:3]), np.float32)
     for c, i, j in np.ndindex(*w.shape[1:]):
@@ -112,10 +118,21 @@ def plainly(x: Any, w: Any, padding: int) -> Any:
 
 @pytest.mark.parametrize(
     ("kernel", "channels", "size"),
-    [(3, 32, 14), (3, 32, 20), (3, 48, 20), (3, 64, 14), (3, 256, 7), (5, 8, 20), (5, 16, 14), (5, 48, 14)],
+    [
+        *((3, channels, 20) for channels in (1, 2, 4, 8, 16, 31, 32, 48)),
+        *((3, channels, size) for channels, size in ((32, 14), (64, 14), (256, 7))),
+        *((5, channels, size) for channels, size in ((8, 20), (16, 14), (48, 14))),
+        *(((1, taps), channels, 17) for taps in (3, 5) for channels in (16, 24, 32, 64, 128)),
+        *(((1, 7), channels, 17) for channels in (48, 64, 128)),
+    ],
+    ids=str,
 )
-def test_at_most_twice_the_error_of_plain_sums(isa: str, kernel: int, channels: int, size: int) -> None:
+def test_at_most_twice_the_error_of_plain_sums(
+    isa: str, kernel: int | tuple[int, int], channels: int, size: int
+) -> None:
     """The worst of 20 tensors each; log-normal data, where single large elements spoil tiles, by the medians."""
+    kernel_size = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    padding = (kernel_size[0] // 2, kernel_size[1] // 2)
     draw = {"normal": np.random.Generator.standard_normal, "uniform": np.random.Generator.random}
     draw["log-normal"] = lambda random, shape: random.lognormal(size=shape)
     for data in draw:
@@ -123,13 +140,13 @@ def test_at_most_twice_the_error_of_plain_sums(isa: str, kernel: int, channels: 
         for seed in range(20):
             random = np.random.default_rng(seed)
             x = draw[data](random, (1, channels, size, size)).astype(np.float32)
-            w = random.standard_normal((16, channels, kernel, kernel)) * np.sqrt(2 / (kernel**2 * channels))
+            w = random.standard_normal((16, channels, *kernel_size)) * np.sqrt(2 / (math.prod(kernel_size) * channels))
             w = w.astype(np.float32)
-            want = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=kernel // 2)
+            want = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=padding)
             largest = np.abs(want).max()
-            got = fastconv.conv2d(x, w, padding=kernel // 2, algorithm="winograd")
+            got = fastconv.conv2d(x, w, padding=padding, algorithm="winograd")
             errors.append(np.abs(got - want).max() / largest)
-            plain_errors.append(np.abs(plainly(x, w, kernel // 2) - want).max() / largest)
+            plain_errors.append(np.abs(plainly(x, w, padding) - want).max() / largest)
         typical = np.median if data == "log-normal" else np.max
         assert typical(errors) <= 2 * typical(plain_errors), data
 
@@ -138,8 +155,11 @@ def test_at_most_twice_the_error_of_plain_sums(isa: str, kernel: int, channels: 
     "changed",
     [
         {"kernel": 4},
-        {"kernel": (3, 1)},
+        {"kernel": (2, 1)},
+        {"kernel": (1, 9)},
         {"kernel": (3, 5)},
+        {"kernel": 7},
+        {"kernel": 1},
         {"stride": 2},
         {"stride": (1, 2)},
         {"dilation": 2},
@@ -149,5 +169,5 @@ def test_at_most_twice_the_error_of_plain_sums(isa: str, kernel: int, channels: 
 @pytest.mark.parametrize("pass_name", ["forward", "grad_input", "grad_weight", "backward"])
 def test_what_it_cannot_do_is_told(changed: dict[str, Any], pass_name: str) -> None:
     geometry = Conv(**{"sizes": (11, 12), **changed})
-    with pytest.raises(ValueError, match=r"^conv2d.*: algorithm 'winograd' needs a kernel of 3x3 or 5x5, .*stride"):
+    with pytest.raises(ValueError, match=r"^conv2d.*: algorithm 'winograd' needs a kernel of 3x3, 5x5 or, .*stride"):
         call(fastconv, geometry, pass_name, operands_of(geometry, "float32"), algorithm="winograd")

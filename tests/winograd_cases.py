@@ -29,14 +29,17 @@ def pads_before(geometry: Conv | Transpose) -> tuple[int, ...]:
 
 def can(geometry: Geometry) -> bool:
     """Whether its forward pass and grad_input can be computed with algorithm="winograd"."""
-    if not isinstance(geometry, Conv | Transpose) or geometry.rank == 1:
+    if not isinstance(geometry, Conv | Transpose):
         return False
     if {*_each(geometry.stride, geometry.rank), *_each(geometry.dilation, geometry.rank)} != {1}:
         return False
-    flat = geometry.rank == 2 or (
-        geometry.kernel_shape[0] == 1 and _each(geometry.padding, 3)[0] in (0, (0, 0), "same")
-    )
-    return geometry.kernel_shape[-2:] in ((3, 3), (5, 5)) and flat
+    if geometry.rank == 3 and (geometry.kernel_shape[0] != 1 or pads_before(geometry)[0] != 0):
+        return False
+    try:
+        winograd.forms(geometry.kernel_shape, 1)
+    except ValueError:
+        return False
+    return True
 
 
 def ran(geometry: Geometry, name: str, dtype: str, algorithm: str | None) -> str:
@@ -72,31 +75,26 @@ def output_size(geometry: Conv | Transpose) -> tuple[int, ...]:
 def _turned(weight: Array, groups: int) -> Array:
     """Input and output channels exchanged within each group, taps in reverse."""
     split = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
-    return split.reshape(-1, *split.shape[2:])[..., ::-1, ::-1]
+    return np.flip(split.reshape(-1, *split.shape[2:]), range(2, weight.ndim))
 
 
 def magnitude(geometry: Conv | Transpose, name: str, operands: dict[str, Array]) -> Array:
     """What all terms of each element add to in absolute value, in the layout of the result."""
-    weight = operands["weight"].reshape(*operands["weight"].shape[:2], *geometry.kernel_shape[-2:])
+    weight = operands["weight"]
     if getattr(geometry, "flip", False):
-        weight = weight[..., ::-1, ::-1]
+        weight = np.flip(weight, range(2, weight.ndim))
     scatters = (name == "grad_input") == (geometry.stem == "conv")
     image = operands["input" if name == "output" else "grad_output"]
     image = image[None] if geometry.unbatched else image
     image = np.moveaxis(image, -1, 1) if geometry.last else image
-    if geometry.rank == 3:  # depths beside one another in the batch
-        depths = image.shape[2]
-        image = np.moveaxis(image, 2, 1).reshape(-1, image.shape[1], *image.shape[3:])
-    before = pads_before(geometry)[-2:]
-    offset = (
-        tuple(pad - (geometry.kernel_shape[-1] - 1) for pad in before) if scatters else tuple(-pad for pad in before)
+    before = pads_before(geometry)
+    offset = tuple(
+        pad - (taps - 1) if scatters else -pad for pad, taps in zip(before, geometry.kernel_shape, strict=True)
     )
-    size = (output_size(geometry) if name == "output" else geometry.sizes)[-2:]
+    size = output_size(geometry) if name == "output" else geometry.sizes
     weight = _turned(weight, geometry.groups) if scatters else weight
     with np.errstate(invalid="ignore"):
-        result = winograd.magnitude(image, weight, (offset[0], offset[1]), (size[0], size[1]), geometry.groups)
-    if geometry.rank == 3:
-        result = np.moveaxis(result.reshape(-1, depths, *result.shape[1:]), 1, 2)
+        result = winograd.magnitude(image, weight, offset, size, geometry.groups)
     if name == "output" and getattr(geometry, "bias", False):
         result = result + np.abs(operands["bias"]).reshape(-1, *(1,) * geometry.rank)
     result = np.moveaxis(result, 1, -1) if geometry.last else result
@@ -107,4 +105,4 @@ def terms(geometry: Conv | Transpose, name: str) -> int:
     """Roundings on the way of any term."""
     scatters = (name == "grad_input") == (geometry.stem == "conv")
     channels = geometry.weight_shape[0] // geometry.groups if scatters else geometry.weight_shape[1]
-    return winograd.roundings(channels)
+    return winograd.roundings(geometry.kernel_shape, channels)

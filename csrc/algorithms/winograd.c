@@ -1,17 +1,18 @@
-/* Winograd convolution F(4x4, 3x3) and F(2x2, 5x5), forward: 36 products make 16 outputs in place of 144, or 4 of 100.
+/* Winograd convolution, forward: kernels of 3x3 and 5x5, and of 3, 5 or 7 taps along one axis, from a fraction of the
+ * products. F(4x4, 3x3) makes 16 outputs of 36 products in place of 144.
  *
- * Tiles of 6 x 6 input elements (4 or 2 apart) and filters are transformed, multiplied element by element, summed over
- * channels, and the sums transformed back to outputs (kernels/winograd.inc). The sum over channels is, for each of
- * the 36 elements, a matrix product of tiles and output channels, done by the GEMM tile:
+ * Tiles of input elements and filters are transformed, multiplied element by element, summed over channels, and the sums
+ * transformed back to outputs (kernels/winograd_form.inc). The sum over channels is, for each element, a matrix product
+ * of tiles and output channels:
  *
- *     input     [channel line][tile][element][line]     lines of 64 bytes of channels, read through offsets
+ *     input     [channel line][element][tile][line]     lines of 64 bytes of channels
  *     weights   [group][panel][chunk][element][channel][panel lanes]
- *     sums      [tile][element][panel lanes]            of one panel, in L2 until they are transformed back
+ *     sums      [element][tile][panel lanes]            of one panel, in L2 until they are transformed back
  *
  * Tiles are numbered across rows, depths and the batch, and worked on in blocks. With few tiles (one block) the input is
- * transformed first, then each panel of weights chunk by chunk just before use, so that the 4 times larger weights never
- * exist; with many, the weights come first and each task transforms a block of its own. Neither changes a bit: an output
- * depends on its tile and its filter alone.
+ * transformed first, then each panel of weights chunk by chunk just before use, so that the up to 4 times larger weights
+ * never exist; with many, the weights come first and each task transforms a block of its own. Neither changes a bit: an
+ * output depends on its tile and its filter alone.
  *
  * The accumulator is the dtype, started anew every SUM channels, which with the interpolation points
  * (winograd_points.py) keeps the error near that of plain sums. A tile whose sums are not finite is computed again by
@@ -22,51 +23,88 @@
 #include <string.h>
 
 enum {
-    REACH = 6,             /* edge of a tile of inputs */
-    MOST_EDGE = 4,         /* of outputs */
-    MOST_TAPS = 25,        /* of a filter */
-    SUM = 32,              /* most channels of one sum */
-    CHUNK = 64,            /* most channels of several sums, whose weights lie together */
-    LEAST_CHANNELS_3 = 32, /* of kernels of 3x3, for auto: below, errors can be more than twice those of plain sums; */
-    LEAST_CHANNELS_5 = 8,  /* of 5x5: below, products are few */
-    SHARED_TILES = 56,     /* most whose transformed input is made first, and weights chunk by chunk */
-    MOST_TILES = 30,
-    LEAST_TILES = 12,        /* of a block with an input of its own, */
-    BLOCK_BYTES = 384 << 10, /* which should leave room in L2 */
-    SEGMENT = 14,            /* most tiles of a row at once: their image rows fit L1 */
-    FILTERED = 8             /* channels of weights gathered at once */
+    MOST_REACH = 8,            /* elements of a tile along an axis, */
+    MOST_EDGE = 4,             /* outputs, */
+    MOST_TAPS = 25,            /* of a filter */
+    SUM = 32,                  /* most channels of one sum */
+    CHUNK = 64,                /* most channels of several sums, whose weights lie together */
+    SHARED_PRODUCTS = 56 * 36, /* tiles times elements whose input is transformed first, and weights chunk by chunk */
+    MOST_PRODUCTS = 30 * 36,
+    LEAST_PRODUCTS = 12 * 36, /* of a block with an input of its own, */
+    BLOCK_BYTES = 384 << 10,  /* which should leave room in L2 */
+    SEGMENT = 56,             /* most outputs of a row at once: their image rows fit L1 */
+    FILTERED = 8              /* channels of weights gathered at once */
 };
-enum { ELEMENTS = FC_WINOGRAD_ELEMENTS, LINE = FC_WINOGRAD_LINE, TILE_BYTES = FC_WINOGRAD_TILE };
-enum { SEGMENT_PIXELS = SEGMENT * MOST_EDGE + REACH - MOST_EDGE, MOST_LINE = 64 * FC_MAX_TILE_VECTORS };
+enum { LINE = FC_WINOGRAD_LINE };
+enum { SEGMENT_PIXELS = SEGMENT + MOST_REACH, MOST_LINE = 64 * FC_MAX_TILE_VECTORS };
+
+/* F(outputs, taps) of a problem, and along each axis of its images: one of one tap has an edge and a reach of 1. */
+typedef struct winograd_form {
+    fc_winograd_form_id id;
+    int axes, by_default;
+    int64_t edge[FC_SPATIAL], reach[FC_SPATIAL];
+    int64_t elements;
+} winograd_form;
 
 typedef struct winograd_run {
     const fc_problem *p;
-    int64_t edge;                           /* of a tile of outputs */
+    winograd_form form;
     int64_t rows, columns, tiles;           /* of one image; of all images */
     int64_t block, blocks;                  /* tiles */
     int64_t channels, line_channels, lines; /* of all groups */
     int64_t panels;                         /* of a group */
     int64_t chunk, chunks;                  /* channels of a group */
-    ptrdiff_t line_step;                    /* between channel lines of transformed input */
+    ptrdiff_t element_step, line_step;      /* of transformed input */
     const char *packed;
     char *own;                                /* room for transformed weights, where the caller has none */
     char *shared;                             /* the transformed input, if all tasks share it */
     char **input, **image, **weights, **sums; /* a thread each; image: rows of input or output pixels */
 } winograd_run;
 
+/* Of several forms for the same taps the first with channels enough, or the last. */
+static int find_form(const fc_problem *p, winograd_form *form) {
+    static const struct {
+        int axes;
+        int64_t edge, taps, channels;
+    } FORMS[FC_WINOGRAD_FORMS] = {
+#define FC_WINOGRAD_FORM(name, axes, outputs, taps, channels) {axes, outputs, taps, channels},
+#include "kernels/winograd_forms.inc"
+#undef FC_WINOGRAD_FORM
+    };
+    const int axes = (p->kernel[1] > 1) + (p->kernel[2] > 1);
+    const int64_t taps = fc_max(p->kernel[1], p->kernel[2]);
+    int found = -1, enough = 0;
+    for (int id = 0; id < FC_WINOGRAD_FORMS && !enough; ++id)
+        if (FORMS[id].axes == axes && FORMS[id].taps == taps && (axes == 1 || p->kernel[1] == p->kernel[2])) {
+            found = id;
+            enough = p->in_channels >= FORMS[id].channels;
+        }
+    if (found < 0)
+        return 0;
+    *form = (winograd_form){.id = (fc_winograd_form_id)found, .axes = axes, .by_default = enough, .elements = 1};
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        form->edge[axis] = p->kernel[axis] > 1 ? FORMS[found].edge : 1;
+        form->reach[axis] = form->edge[axis] + p->kernel[axis] - 1;
+        form->elements *= form->reach[axis];
+    }
+    return 1;
+}
+
+static winograd_form form_of(const fc_problem *p) {
+    winograd_form form = {0};
+    find_form(p, &form);
+    return form;
+}
+
 static int supports(const fc_problem *p) {
-    int64_t kernel = p->kernel[0] == 1 && p->kernel[1] == p->kernel[2] && (p->kernel[2] == 3 || p->kernel[2] == 5);
+    winograd_form form;
+    int64_t plain = p->kernel[0] == 1 && p->offset[0] == 0 && p->in_size[0] == p->out_size[0];
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
-        kernel = kernel && p->stride[axis] == 1 && p->dilation[axis] == 1;
-    return kernel && p->offset[0] == 0 && p->in_size[0] == p->out_size[0];
+        plain = plain && p->stride[axis] == 1 && p->dilation[axis] == 1;
+    return plain && find_form(p, &form);
 }
 
-static int by_default(const fc_problem *p) {
-    return p->in_channels >= (p->kernel[2] == 3 ? LEAST_CHANNELS_3 : LEAST_CHANNELS_5);
-}
-
-/* Outputs of a tile along an axis. */
-static int64_t edge_of(const fc_problem *p) { return REACH + 1 - p->kernel[2]; }
+static int by_default(const fc_problem *p) { return form_of(p).by_default; }
 
 static int64_t images(const fc_problem *p) { return fc_product(p->batch, p->out_size[0]); }
 
@@ -91,7 +129,7 @@ static ptrdiff_t element_step(int64_t channels, ptrdiff_t line) { return channel
 
 static int64_t panel_bytes(const fc_problem *p, ptrdiff_t line) {
     const int64_t chunks = fc_ceil_div(p->in_channels, chunk_channels(p));
-    return fc_product(ELEMENTS, fc_sum(fc_product(p->in_channels, line), fc_product(chunks, 64)));
+    return fc_product(form_of(p).elements, fc_sum(fc_product(p->in_channels, line), fc_product(chunks, 64)));
 }
 
 static int64_t group_bytes(const fc_problem *p) {
@@ -108,15 +146,15 @@ static void transform_weights(const fc_problem *p, int64_t group, int64_t panel,
     const ptrdiff_t line = panel_line(p, panel), step = element_step(channels, line);
     const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
-    const int64_t edge = p->kernel[2], taps = edge * edge;
-    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, edge}, {0, edge}};
-    const fc_winograd_filter_fn filter = edge == 3 ? kernels->winograd_filter : kernels->winograd_filter5;
+    const int64_t taps = fc_taps(p);
+    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
+    const fc_winograd_filter_fn filter = kernels->winograd[form_of(p).id].filter;
     const char *sources[MOST_LINE / sizeof(float)];
     ptrdiff_t offsets[FILTERED * MOST_TAPS];
     char gathered[FILTERED * MOST_TAPS * MOST_LINE] __attribute__((aligned(64)));
     /* Turned taps, as a gradient has them, are gathered as they lie in memory and read from the last one backwards. */
-    const int turned = p->w.axis[1] < 0 && p->w.axis[2] < 0;
-    const ptrdiff_t first_tap = turned ? (edge - 1) * (p->w.axis[1] + p->w.axis[2]) : 0;
+    const int turned = (p->kernel[1] == 1 || p->w.axis[1] < 0) && (p->kernel[2] == 1 || p->w.axis[2] < 0);
+    const ptrdiff_t first_tap = turned ? (p->kernel[1] - 1) * p->w.axis[1] + (p->kernel[2] - 1) * p->w.axis[2] : 0;
     const ptrdiff_t axis[FC_SPATIAL] = {0, turned ? -p->w.axis[1] : p->w.axis[1],
                                         turned ? -p->w.axis[2] : p->w.axis[2]};
     fc_fill_offsets(offsets, FILTERED, p->w.in, all, axis);
@@ -140,7 +178,7 @@ typedef struct pack_run {
 static ptrdiff_t chunk_offset(const fc_problem *p, int64_t group, int64_t panel, int64_t first) {
     const ptrdiff_t line = panel_line(p, panel), chunk = chunk_channels(p);
     return group * group_bytes(p) + panel * panel_bytes(p, panel_line(p, 0)) +
-           first / chunk * ELEMENTS * element_step(chunk, line);
+           first / chunk * form_of(p).elements * element_step(chunk, line);
 }
 
 static void pack_task(void *context, int64_t task, int thread) {
@@ -162,9 +200,9 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
 
 static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->p = p;
-    run->edge = edge_of(p);
-    run->rows = fc_ceil_div(p->out_size[1], edge_of(p));
-    run->columns = fc_ceil_div(p->out_size[2], edge_of(p));
+    run->form = form_of(p);
+    run->rows = fc_ceil_div(p->out_size[1], run->form.edge[1]);
+    run->columns = fc_ceil_div(p->out_size[2], run->form.edge[2]);
     run->tiles = fc_product(images(p), fc_product(run->rows, run->columns));
     run->channels = p->groups * p->in_channels;
     run->line_channels = LINE / p->kernels->itemsize;
@@ -174,15 +212,17 @@ static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->chunks = fc_ceil_div(p->in_channels, run->chunk);
     run->block = run->tiles;
     run->blocks = 1;
-    if (run->tiles > SHARED_TILES) {
-        const int64_t most = fc_min(fc_max(BLOCK_BYTES / (run->lines * TILE_BYTES), LEAST_TILES), MOST_TILES);
+    if (run->tiles > SHARED_PRODUCTS / run->form.elements) {
+        const int64_t products = fc_max(BLOCK_BYTES / (run->lines * LINE), LEAST_PRODUCTS);
+        const int64_t most = fc_min(products, MOST_PRODUCTS) / run->form.elements;
         run->blocks = fc_ceil_div(run->tiles, most);
         if (threads > 1)
             run->blocks = fc_round_up(run->blocks, threads);
         run->block = fc_round_up(fc_ceil_div(run->tiles, run->blocks), p->kernels->tile_rows);
         run->blocks = fc_ceil_div(run->tiles, run->block);
     }
-    run->line_step = run->block * TILE_BYTES + LINE;
+    run->element_step = (run->block | 1) * LINE;
+    run->line_step = fc_sum(fc_product(run->form.elements, run->element_step), LINE);
 }
 
 static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, const void *packed, int threads) {
@@ -199,9 +239,10 @@ static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, con
     const ptrdiff_t line = panel_line(p, 0);
     for (int t = 0; t < threads; ++t) {
         char *own_input = fc_arena_take(arena, shared ? 0 : input, 1);
-        char *image = fc_arena_take(arena, REACH * SEGMENT_PIXELS, (size_t)fc_max(line, LINE));
-        char *weights = fc_arena_take(arena, packed || !shared ? 0 : ELEMENTS * element_step(run->chunk, line), 1);
-        char *sums = fc_arena_take(arena, run->block * (ELEMENTS + 1), (size_t)line);
+        char *image = fc_arena_take(arena, MOST_REACH * SEGMENT_PIXELS, (size_t)fc_max(line, LINE));
+        char *weights =
+            fc_arena_take(arena, packed || !shared ? 0 : run->form.elements * element_step(run->chunk, line), 1);
+        char *sums = fc_arena_take(arena, fc_product(run->form.elements, run->block | 1), (size_t)line);
         if (!arena->base)
             continue;
         run->input[t] = shared ? run->shared : own_input;
@@ -226,8 +267,9 @@ typedef struct segment {
 static segment segment_at(const winograd_run *run, int64_t tile, int64_t end) {
     const int64_t across = tile % run->columns, down = tile / run->columns % run->rows;
     const int64_t image = tile / run->columns / run->rows, depths = run->p->out_size[0];
-    const int64_t count = fc_min(fc_min(end - tile, run->columns - across), SEGMENT);
-    return (segment){image / depths, image % depths, down * run->edge, across * run->edge, count};
+    const int64_t *edge = run->form.edge;
+    const int64_t count = fc_min(fc_min(end - tile, run->columns - across), SEGMENT / edge[2]);
+    return (segment){image / depths, image % depths, down * edge[1], across * edge[2], count};
 }
 
 /* ---- input ---- */
@@ -261,23 +303,26 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
     const int64_t first = channel_line * run->line_channels;
     const int64_t channels = fc_min(run->line_channels, run->channels - first);
     if (channels < run->line_channels)
-        memset(buffer, 0, REACH * SEGMENT_PIXELS * LINE);
+        memset(buffer, 0, MOST_REACH * SEGMENT_PIXELS * LINE);
+    const int64_t *edge = run->form.edge, *reach = run->form.reach;
     segment last = {.count = 0};
     for (int64_t tile = begin; tile < end;) {
         const segment s = segment_at(run, tile, end);
-        const int64_t pixels = s.count * run->edge + REACH - run->edge;
+        const int64_t pixels = s.count * edge[2] + reach[2] - edge[2];
         const int below = last.count == s.count && last.column == s.column && last.n == s.n && last.depth == s.depth &&
-                          last.row + run->edge == s.row;
+                          last.row + edge[1] == s.row;
         const char *plane = p->x.data + s.n * p->x.batch + s.depth * p->x.axis[0] + first * p->x.channel;
-        const char *rows[REACH];
-        for (int64_t r = 0; r < REACH; ++r) {
-            char *row = buffer + (s.row + r) % REACH * SEGMENT_PIXELS * LINE;
-            if (!below || r >= REACH - run->edge)
+        const char *from[MOST_REACH];
+        for (int64_t r = 0; r < reach[1]; ++r) {
+            char *row = buffer + (s.row + r) % reach[1] * SEGMENT_PIXELS * LINE;
+            if (!below || r >= reach[1] - edge[1])
                 fill_row(p, plane, s.row + r + p->offset[1], s.column + p->offset[2], pixels, channels, row);
-            rows[r] = row;
+            from[r] = row;
         }
-        p->kernels->winograd_input(dst, TILE_BYTES, rows, run->edge, s.count);
-        dst += s.count * TILE_BYTES;
+        for (int64_t r = 1; reach[1] == 1 && r < reach[2]; ++r) /* a line across: from each of its elements */
+            from[r] = from[0] + r * LINE;
+        p->kernels->winograd[run->form.id].input(dst, run->element_step, from, edge[2] * LINE, s.count);
+        dst += s.count * LINE;
         tile += s.count;
         last = s;
     }
@@ -289,34 +334,38 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
 static void multiply(const winograd_run *run, int64_t tiles, const char *input, const char *weights, int64_t first,
                      int64_t channels, ptrdiff_t line, int accumulate, char *sums) {
     const fc_kernels *kernels = run->p->kernels;
-    const ptrdiff_t item = kernels->itemsize, step = element_step(channels, line), tile_step = (ELEMENTS + 1) * line;
+    const ptrdiff_t item = kernels->itemsize, step = element_step(channels, line), sums_step = (run->block | 1) * line;
     const int vectors = (int)(line / item / kernels->lanes);
     const int64_t groups = fc_ceil_div(tiles, kernels->tile_rows); /* of nearly equal size */
     const fc_winograd_chunk chunk = {channels, sum_channels(run->p), first % run->line_channels, run->line_step,
                                      line / groups};
     input += first / run->line_channels * run->line_step;
-    for (int64_t element = 0; element < ELEMENTS; ++element, input += LINE, weights += step, sums += line)
+    for (int64_t element = 0; element < run->form.elements; ++element) {
         for (int64_t g = 0; g < groups; ++g) {
             const int64_t begin = tiles * g / groups, rows = tiles * (g + 1) / groups - begin;
-            kernels->winograd_tile[rows - 1][vectors - 1](&chunk, input + begin * TILE_BYTES, weights,
-                                                          sums + begin * tile_step, accumulate,
-                                                          weights + step + channels * line * g / groups);
+            kernels->winograd_tile[rows - 1][vectors - 1](&chunk, input + begin * LINE, weights, sums + begin * line,
+                                                          accumulate, weights + step + channels * line * g / groups);
         }
+        input += run->element_step;
+        weights += step;
+        sums += sums_step;
+    }
 }
 
 /* ---- output ---- */
 
 /* One tile by plain sums of the taps that meet the image: what Winograd's sums cannot hold. */
-static void plain_tile(const fc_problem *p, const segment *s, int64_t tile, int64_t group, int64_t panel, char *dst,
+static void plain_tile(const winograd_run *run, const segment *s, int64_t tile, int64_t group, int64_t panel, char *dst,
                        ptrdiff_t row_step) {
+    const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
     const ptrdiff_t line = panel_line(p, panel);
     const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
     const char *plane = p->x.data + s->n * p->x.batch + s->depth * p->x.axis[0] + group * p->x.group;
-    const int64_t kernel = p->kernel[2], all_taps = kernel * kernel, edge = edge_of(p);
-    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, kernel}, {0, kernel}};
-    const ptrdiff_t weight_axis[FC_SPATIAL] = {0, kernel * line, line};
+    const int64_t all_taps = fc_taps(p), *edge = run->form.edge;
+    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
+    const ptrdiff_t weight_axis[FC_SPATIAL] = {0, p->kernel[2] * line, line};
     const char *sources[MOST_LINE / sizeof(float)];
     ptrdiff_t offsets[FILTERED * MOST_TAPS], oa[FILTERED * MOST_TAPS], ob[FILTERED * MOST_TAPS];
     char gathered[FILTERED * MOST_TAPS * MOST_LINE] __attribute__((aligned(64)));
@@ -326,17 +375,17 @@ static void plain_tile(const fc_problem *p, const segment *s, int64_t tile, int6
         for (int64_t k = 0; k < filters; ++k)
             sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + c * p->w.in;
         kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, channels * all_taps);
-        for (int64_t row = s->row; row < fc_min(s->row + edge, p->out_size[1]); ++row)
-            for (int64_t i = 0; i < edge && s->column + tile * edge + i < p->out_size[2]; ++i) {
-                const int64_t column = s->column + tile * edge + i;
+        for (int64_t row = s->row; row < fc_min(s->row + edge[1], p->out_size[1]); ++row)
+            for (int64_t i = 0; i < edge[2] && s->column + tile * edge[2] + i < p->out_size[2]; ++i) {
+                const int64_t column = s->column + tile * edge[2] + i;
                 const fc_range taps[FC_SPATIAL] = {{0, 1}, fc_valid_taps(p, 1, row), fc_valid_taps(p, 2, column)};
                 const char *pixel = plane + c * p->x.channel + (row + p->offset[1]) * p->x.axis[1] +
                                     (column + p->offset[2]) * p->x.axis[2];
                 const ptrdiff_t terms = fc_fill_offsets(oa, channels, p->x.channel, taps, p->x.axis);
                 fc_fill_offsets(ob, channels, all_taps * line, taps, weight_axis);
                 kernels->gemm_tile[0][lanes / kernels->lanes - 1](
-                    terms, &pixel, oa, gathered, ob, dst + (row - s->row) * row_step + (tile * edge + i) * line, line,
-                    c > 0);
+                    terms, &pixel, oa, gathered, ob, dst + (row - s->row) * row_step + (tile * edge[2] + i) * line,
+                    line, c > 0);
             }
     }
 }
@@ -345,8 +394,8 @@ static void plain_tile(const fc_problem *p, const segment *s, int64_t tile, int6
 static void finish_block(const winograd_run *run, int64_t begin, int64_t end, int64_t group, int64_t panel,
                          const char *sums, char *buffer) {
     const fc_problem *p = run->p;
-    const int64_t edge = run->edge;
-    const fc_winograd_output_fn output = edge == 4 ? p->kernels->winograd_output : p->kernels->winograd_output2;
+    const int64_t *edge = run->form.edge;
+    const fc_winograd_output_fn output = p->kernels->winograd[run->form.id].output;
     const ptrdiff_t item = p->kernels->itemsize, line = panel_line(p, panel);
     const int64_t first = panel * panel_lanes(p), channels = fc_min(panel_lanes(p), p->out_channels - first);
     fc_finish finish = p->finish;
@@ -354,13 +403,14 @@ static void finish_block(const winograd_run *run, int64_t begin, int64_t end, in
         finish.bias += (group * p->out_channels + first) * finish.bias_stride;
     for (int64_t tile = begin; tile < end;) {
         const segment s = segment_at(run, tile, end);
-        const ptrdiff_t row_step = s.count * edge * line;
-        for (int64_t i = 0; i < s.count; ++i, sums += (ELEMENTS + 1) * line)
-            if (!output(buffer + i * edge * line, row_step, sums, line))
-                plain_tile(p, &s, i, group, panel, buffer, row_step);
-        const int64_t rows = fc_min(edge, p->out_size[1] - s.row);
-        const int64_t columns = fc_min(s.count * edge, p->out_size[2] - s.column);
-        p->kernels->finish_columns(buffer, line, rows * s.count * edge, channels, &finish);
+        const ptrdiff_t row_step = s.count * edge[2] * line;
+        const ptrdiff_t output_step = run->form.axes == 1 && edge[2] > 1 ? line : row_step;
+        for (int64_t i = 0; i < s.count; ++i, sums += line)
+            if (!output(buffer + i * edge[2] * line, output_step, sums, (run->block | 1) * line, line))
+                plain_tile(run, &s, i, group, panel, buffer, row_step);
+        const int64_t rows = fc_min(edge[1], p->out_size[1] - s.row);
+        const int64_t columns = fc_min(s.count * edge[2], p->out_size[2] - s.column);
+        p->kernels->finish_columns(buffer, line, rows * s.count * edge[2], channels, &finish);
         char *y = p->y.data + s.n * p->y.batch + group * p->y.group + s.depth * p->y.axis[0] + first * p->y.channel +
                   s.row * p->y.axis[1] + s.column * p->y.axis[2];
         for (int64_t r = 0; r < rows; ++r)
@@ -426,12 +476,14 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
 
 /* In units of one vector multiply-add: the products, and the transforms, measured. */
 static double forward_cost(const fc_problem *p) {
-    const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], edge_of(p)) *
-                         (double)fc_ceil_div(p->out_size[2], edge_of(p));
+    const winograd_form form = form_of(p);
+    const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], form.edge[1]) *
+                         (double)fc_ceil_div(p->out_size[2], form.edge[2]);
     const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
     const double in = (double)fc_ceil_div(p->in_channels, p->kernels->lanes), channels = (double)p->in_channels;
-    return (double)p->groups * (ELEMENTS * tiles * vectors * channels * 1.15 + 260.0 * tiles * in +
-                                200.0 * tiles * vectors + 13.0 * (double)fc_taps(p) * channels * vectors);
+    const double elements = (double)form.elements;
+    return (double)p->groups * (elements * tiles * vectors * channels * 1.15 + 7.2 * elements * tiles * in +
+                                5.6 * elements * tiles * vectors + 13.0 * (double)fc_taps(p) * channels * vectors);
 }
 
 static double no_cost(const fc_problem *p) {
@@ -441,7 +493,9 @@ static double no_cost(const fc_problem *p) {
 
 const fc_algorithm fc_winograd_algorithm = {
     .name = "winograd",
-    .needs = "a kernel of 3x3 or 5x5, 1 along depth, stride 1, dilation 1, and no gradient of the weights",
+    .needs =
+        "a kernel of 3x3, 5x5 or, along one axis, 3, 5 or 7, 1 along depth, stride 1, dilation 1, and no gradient of "
+        "the weights",
     .supports = supports,
     .by_default = by_default,
     .forward_cost = forward_cost,

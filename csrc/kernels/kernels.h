@@ -86,26 +86,39 @@ typedef void (*fc_lrn_forward_fn)(char *y, ptrdiff_t ldy, const char *x, ptrdiff
 typedef void (*fc_lrn_backward_fn)(char *dx, ptrdiff_t lddx, const char *g, ptrdiff_t ldg, const char *x, ptrdiff_t ldx,
                                    char *work, const fc_lrn_block *block);
 
-/* Winograd's F(4x4, 3x3) and F(2x2, 5x5), lanes being channels: 6 x 6 products make `edge` x `edge` outputs (winograd.inc).
- * Steps are in bytes. `rows` of an image -> tiles: tile t takes 6 pixels from edge * t on, pixels and elements being
- * FC_WINOGRAD_LINE apart */
-typedef void (*fc_winograd_input_fn)(char *tiles, ptrdiff_t tile_step, const char *const rows[6], ptrdiff_t edge,
+/* Winograd's algorithm, lanes being channels: what a form needs (winograd_form.inc). Steps are in bytes.
+ * Pixels -> transformed tiles: their elements `element_step` apart, tiles one line. from: for each row of a plane's tile,
+ * or each element of a line's, where the first tile begins; the next tile begins `step` further, a row's next pixel one
+ * line. */
+typedef void (*fc_winograd_input_fn)(char *tiles, ptrdiff_t element_step, const char *const from[], ptrdiff_t step,
                                      ptrdiff_t count);
 /* one filter of `line` bytes, taps `tap_step` apart -> elements `step` apart */
 typedef void (*fc_winograd_filter_fn)(char *elements, ptrdiff_t step, const char *taps, ptrdiff_t tap_step,
                                       ptrdiff_t line);
-/* one tile of sums -> 4 x 4 or 2 x 2 pixels of `line` bytes; returns whether all are finite */
-typedef int (*fc_winograd_output_fn)(char *pixels, ptrdiff_t row_step, const char *elements, ptrdiff_t line);
+/* Sums of one tile -> pixels of `line` bytes: rows `step` apart for a plane, else pixels. Returns whether all are finite. */
+typedef int (*fc_winograd_output_fn)(char *pixels, ptrdiff_t step, const char *elements, ptrdiff_t element_step,
+                                     ptrdiff_t line);
 #define FC_WINOGRAD_LINE 64
-#define FC_WINOGRAD_ELEMENTS 36
-#define FC_WINOGRAD_TILE ((FC_WINOGRAD_ELEMENTS + 1) * FC_WINOGRAD_LINE) /* steps of 36 lines share cache sets */
+
+typedef struct fc_winograd_transforms {
+    fc_winograd_input_fn input;
+    fc_winograd_filter_fn filter;
+    fc_winograd_output_fn output;
+} fc_winograd_transforms;
+
+typedef enum fc_winograd_form_id {
+#define FC_WINOGRAD_FORM(name, axes, outputs, taps, channels) FC_WINOGRAD_##name,
+#include "kernels/winograd_forms.inc"
+#undef FC_WINOGRAD_FORM
+    FC_WINOGRAD_FORMS
+} fc_winograd_form_id;
 
 typedef struct fc_winograd_chunk { /* some channels, the first a lane of the first line; sums start anew every `sum` */
     ptrdiff_t channels, sum, first_lane, line_step;
     ptrdiff_t ahead_step; /* of what is prefetched, a channel */
 } fc_winograd_chunk;
-/* One element of the sums of some tiles, one panel of output channels: input in lines of channels, tiles
- * FC_WINOGRAD_TILE apart; weights: lines of the panel, a channel each; sums: lines, FC_WINOGRAD_ELEMENTS + 1 a tile. */
+/* One element of the sums of some tiles, one panel of output channels: input in lines of channels, tiles side by side;
+ * weights: lines of the panel, a channel each; sums: lines, a tile each. */
 typedef void (*fc_winograd_tile_fn)(const fc_winograd_chunk *chunk, const char *input, const char *weights, char *sums,
                                     int accumulate, const char *ahead);
 
@@ -158,6 +171,7 @@ typedef struct fc_kernels {
     int tile_vectors; /* most vectors of a tile */
     fc_gemm_tile_fn gemm_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
     fc_winograd_tile_fn winograd_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
+    fc_winograd_transforms winograd[FC_WINOGRAD_FORMS];
 #define FC_KERNEL(name, type) type name;
 #include "kernels/kernel_list.inc"
 #undef FC_KERNEL

@@ -127,17 +127,21 @@ static void lrn_forward(operands *o) { lrn(o, 0); }
 
 static void lrn_backward(operands *o) { lrn(o, 1); }
 
+static const fc_winograd_transforms *winograd(const operands *o) {
+    return &o->kernels->winograd[FC_WINOGRAD_plane_f4x3];
+}
+
 static void winograd_input(operands *o) {
     const char *const *rows = o->rows; /* TERMS elements apart: lines of pixels that overlap */
-    o->kernels->winograd_input(o->c, FC_WINOGRAD_TILE, rows, 4, WINOGRAD_TILES);
+    winograd(o)->input(o->c, WINOGRAD_TILES * FC_WINOGRAD_LINE, rows, 4 * FC_WINOGRAD_LINE, WINOGRAD_TILES);
 }
 
 static void winograd_filter(operands *o) {
-    o->kernels->winograd_filter(o->c, FC_WINOGRAD_LINE, o->a, FC_WINOGRAD_LINE, FC_WINOGRAD_LINE);
+    winograd(o)->filter(o->c, FC_WINOGRAD_LINE, o->a, FC_WINOGRAD_LINE, FC_WINOGRAD_LINE);
 }
 
 static void winograd_output(operands *o) {
-    volatile int sink = o->kernels->winograd_output(o->c, 4 * FC_WINOGRAD_LINE, o->a, FC_WINOGRAD_LINE);
+    volatile int sink = winograd(o)->output(o->c, 4 * FC_WINOGRAD_LINE, o->a, FC_WINOGRAD_LINE, FC_WINOGRAD_LINE);
     (void)sink;
 }
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from ..reference import winograd
 from .problem import Problem
 from .results import Level, Limits
 from .workloads import Conv, Pool
 
 __all__ = ["Bound", "bound", "executed_flops", "level_of"]
-
-WINOGRAD_POINTS = {3: 6, 5: 6, 7: 8}
-"""By the length of the kernel along an axis, how many points its transform has: F(4, 3), F(2, 5), F(2, 7)."""
 
 
 class Bound(NamedTuple):
@@ -33,11 +31,12 @@ def executed_flops(problem: Problem, ran: str) -> float:
     if ran != "winograd" or not isinstance(layer, Conv):
         return problem.flops
     # The gradient in the input is a forward whose output is as large as the input.
-    image = layer.size if (problem.pass_name == "grad_input") != layer.transposed else layer.output_size
+    scatters = (problem.pass_name == "grad_input") != layer.transposed
+    image = layer.size if scatters else layer.output_size
     products = problem.batch * layer.weight_shape[0] * layer.weight_shape[1]
-    for size, kernel in zip(image, layer.kernel_size, strict=True):
-        points = WINOGRAD_POINTS.get(kernel, kernel)  # an axis without a transform: one product a tap
-        products *= points * math.ceil(size / (points - kernel + 1))
+    channels = layer.weight_shape[0] // layer.groups if scatters else layer.weight_shape[1]
+    for size, form in zip(image, winograd.forms(layer.kernel_size, channels), strict=True):
+        products *= (form.outputs + form.taps - 1) * math.ceil(size / form.outputs)
     return 2.0 * products
 
 

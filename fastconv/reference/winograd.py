@@ -1,4 +1,4 @@
-"""Winograd's F(4x4, 3x3) and F(2x2, 5x5) as a definition: matrices in exact arithmetic, and how far results may be off.
+"""Winograd's algorithm as a definition: matrices in exact arithmetic, and how far results may be off.
 
 A correlation of m outputs with r taps is computed from n = m + r - 1 products (Toom-Cook): y = A^T ((G g) * (B^T d)).
 With interpolation points p_0, ..., p_(n-2) and infinity, and M(x) = (x - p_0) ... (x - p_(n-2)):
@@ -7,8 +7,9 @@ With interpolation points p_0, ..., p_(n-2) and infinity, and M(x) = (x - p_0) .
     G,   row i:       (1, p_i, p_i^2, ...) / M'(p_i);        last row: (0, ..., 0, 1)
     A^T, column i:    (1, p_i, p_i^2, ...);                  last column: (0, ..., 0, 1)
 
-The points are 0 and pairs +-p. 0, +-11/16, +-23/16 keeps the error of F(4x4, 3x3) three to seven times below that of
-0, +-1, +-2; every constant but those of G is exact in float32.
+Along two axes the transforms are applied to the rows of a tile, then to its columns. The points are 0 and pairs +-p.
+0, +-11/16, +-23/16 keeps the error of F(4x4, 3x3) three to seven times below that of 0, +-1, +-2. Every constant but
+those of G is exact in float32.
 
 After S. Winograd, "Arithmetic Complexity of Computations", 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional
 Neural Networks", CVPR 2016; B. Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution for
@@ -18,16 +19,42 @@ Deep Neural Networks", ACM TOMS 46(4), 2020.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-PAIRS = (Fraction(11, 16), Fraction(23, 16))
+PAIRS = {
+    4: (Fraction(1),),
+    6: (Fraction(11, 16), Fraction(23, 16)),
+    8: (Fraction(1, 2), Fraction(1), Fraction(2)),
+}
+"""The points but for 0 and infinity, by the elements of a tile along an axis."""
 SUM = 32
 """Most channels whose products are added in one sum; the sums are added after that."""
+LEAST_CHANNELS = 32
+"""With fewer, 3x3 is done by F(2x2, 3x3) instead of F(4x4, 3x3), whose error would be too large."""
+
+
+class Form(NamedTuple):
+    """F(outputs, taps) along one axis; F(1, 1) leaves an axis as it is."""
+
+    outputs: int
+    taps: int
+
+
+FORMS = (Form(4, 3), Form(2, 3), Form(2, 5), Form(2, 7))
 
 Matrix = list[list[Fraction]]
+
+
+def forms(kernel_size: tuple[int, ...], channels: int) -> tuple[Form, ...]:
+    """The form along each axis for a kernel and its input channels; ValueError where there is none."""
+    long = [taps for taps in kernel_size if taps > 1]
+    if long not in ([3], [5], [7], [3, 3], [5, 5]):
+        raise ValueError(f"no form of Winograd's algorithm for kernel_size={kernel_size}")
+    outputs = 4 if long == [3] or (long == [3, 3] and channels >= LEAST_CHANNELS) else 2
+    return tuple(Form(outputs, taps) if taps > 1 else Form(1, 1) for taps in kernel_size)
 
 
 def times(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
@@ -44,10 +71,13 @@ def points(pairs: tuple[Fraction, ...]) -> list[Fraction]:
     return [Fraction(0), *(sign * p for p in pairs for sign in (1, -1))]
 
 
-def matrices(outputs: int, taps: int, pairs: tuple[Fraction, ...] = PAIRS) -> tuple[Matrix, Matrix, Matrix]:
+def matrices(outputs: int, taps: int, pairs: tuple[Fraction, ...] | None = None) -> tuple[Matrix, Matrix, Matrix]:
     """A^T, G and B^T of F(outputs, taps) by the definition."""
-    where = points(pairs)
     n = outputs + taps - 1
+    if n == 1:
+        one = [[Fraction(1)]]
+        return one, one, one
+    where = points(PAIRS[n] if pairs is None else pairs)
     if n != len(where) + 1:
         raise ValueError(f"F({outputs}, {taps}) needs {n - 1} points")
     bt, g = [], []
@@ -81,17 +111,22 @@ def is_exact(outputs: int, taps: int) -> bool:
     )
 
 
-def roundings(channels: int) -> int:
+def roundings(kernel_size: tuple[int, ...], channels: int) -> int:
     """At most so many roundings on the way of any term, from the operands to the result.
 
-    The products of a sum and the sums; and, for each of the two axes, 4 in B^T, 8 in G (one of them in its constants)
-    and 6 in A^T, multiplications and additions counted apart.
+    The products of a sum and the sums; and, along each axis with P pairs of points, 2 P in B^T, one more than taps in G
+    (one of them in its constants) and P + 2 in A^T, multiplications and additions counted apart.
     """
-    return min(channels, SUM) + -(-channels // SUM) + 2 * (4 + 8 + 6)
+    count = min(channels, SUM) + -(-channels // SUM)
+    for outputs, taps in forms(kernel_size, channels):
+        if taps > 1:
+            pairs = (outputs + taps - 2) // 2
+            count += 2 * pairs + (taps + 1) + (pairs + 2)
+    return count
 
 
 def magnitude(
-    input: NDArray[Any], weight: NDArray[Any], offset: tuple[int, int], output_size: tuple[int, int], groups: int = 1
+    input: NDArray[Any], weight: NDArray[Any], offset: tuple[int, ...], output_size: tuple[int, ...], groups: int = 1
 ) -> NDArray[np.float64]:
     """Sum the absolute values of all that is added to make each output, cancelled or not.
 
@@ -100,10 +135,10 @@ def magnitude(
 
     Parameters
     ----------
-    input : ndarray, shape (N, C, H, W)
-    weight : ndarray, shape (K, C / groups, 3, 3) or (K, C / groups, 5, 5)
+    input : ndarray, shape (N, C, *spatial)
+    weight : ndarray, shape (K, C / groups, *kernel_size)
     offset : tuple of int
-        Input position of the first tap of the first output: minus the padding.
+        Along each axis, the input position of the first tap of the first output: minus the padding.
     output_size : tuple of int
     groups : int
 
@@ -111,21 +146,28 @@ def magnitude(
     -------
     ndarray, shape (N, K, *output_size)
     """
-    taps = weight.shape[-1]
-    edge = 7 - taps
-    at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(edge, taps))
-    tiles = np.abs(input.astype(np.float64))
-    for axis, (first, size) in enumerate(zip(offset, output_size, strict=True), 2):
-        positions = first + edge * np.arange(-(-size // edge))[:, None] + np.arange(6)  # (tiles, 6)
-        inside = (positions >= 0) & (positions < input.shape[axis])
-        tiles = np.take(tiles, np.where(inside, positions, 0), 2 * axis - 2)
-        tiles *= inside.reshape(inside.shape + (1,) * (tiles.ndim - 2 * axis))
-    v = np.einsum("ia,jb,nctaub->ijnctu", bt, bt, tiles, optimize=True)
-    u = np.einsum("ia,jb,kcab->ijkc", g, g, np.abs(weight.astype(np.float64)), optimize=True)
-    v = v.reshape(*v.shape[:3], groups, weight.shape[1], *v.shape[4:])
-    u = u.reshape(6, 6, groups, weight.shape[0] // groups, weight.shape[1])
-    m = np.einsum("ijngctu,ijgkc->ijngktu", v, u, optimize=True)
-    y = np.einsum("ai,bj,ijngktu->ngktaub", at, at, m, optimize=True)
-    return y.reshape(len(input), len(weight), edge * y.shape[3], edge * y.shape[5])[
-        ..., : output_size[0], : output_size[1]
-    ]
+    rank = len(output_size)
+    v = np.abs(input.astype(np.float64))
+    v = v.reshape(len(v), groups, weight.shape[1], *v.shape[2:])
+    u = np.abs(weight.astype(np.float64))
+    u = u.reshape(groups, -1, *u.shape[1:])
+    back = []
+    for axis, (outputs, taps) in enumerate(forms(weight.shape[2:], weight.shape[1]), 3):
+        at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(outputs, taps))
+        tiles = -(-output_size[axis - 3] // outputs)
+        positions = offset[axis - 3] + outputs * np.arange(tiles)[:, None] + np.arange(len(bt))  # (tiles, elements)
+        inside = (positions >= 0) & (positions < v.shape[axis])
+        v = np.take(v, np.where(inside, positions, 0), axis)
+        v *= inside.reshape(inside.shape + (1,) * (v.ndim - axis - 2))
+        v = np.moveaxis(v, axis + 1, -1) @ bt.T
+        u = np.moveaxis(u, 3, -1) @ g.T
+        back.append(at)
+    # v: images, groups, channels, tiles and elements along each axis; u: groups, filters, channels, elements
+    letters = "xyz"[:rank]
+    m = np.einsum(f"ngc...{letters},gkc{letters}->ngk...{letters}", v, u, optimize=True)
+    for at in back:
+        m = np.moveaxis(m, 3 + rank, -1) @ at.T
+    order = [axis for each in range(rank) for axis in (3 + each, 3 + rank + each)]
+    y = m.transpose(0, 1, 2, *order)
+    sizes = [y.shape[3 + 2 * each] * y.shape[4 + 2 * each] for each in range(rank)]
+    return y.reshape(len(input), len(weight), *sizes)[(..., *(slice(size) for size in output_size))]
