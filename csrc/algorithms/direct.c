@@ -216,7 +216,7 @@ static void sum_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t 
             for (int64_t m = 0; m < row_count; ++m)
                 rows[m] = pixels[q + m] + c * p->x.channel;
             kernels->gemm_tile[row_count - 1][vectors - 1](terms, rows, oa, weights + c * run->taps * line, ob,
-                                                           run->sums[thread] + q * ldc, ldc, c > 0);
+                                                           run->sums[thread] + q * ldc, ldc, c > 0, NULL);
         }
     }
 }

@@ -126,7 +126,7 @@ static void add_block(const direct_run *run, const task_place *place, int64_t n,
         }
         kernels->gemm_tile[row_count - 1][place->vectors - 1](terms, rows, run->image_offsets[thread],
                                                               run->lines[thread], run->line_offsets[thread],
-                                                              run->sums[thread] + r * line, line, 1);
+                                                              run->sums[thread] + r * line, line, 1, NULL);
     }
     if (terms == count)
         return;
@@ -142,7 +142,7 @@ static void add_block(const direct_run *run, const task_place *place, int64_t n,
                 rows[m] = start + (c + m) * p->x.channel;
             kernels->gemm_tile[row_count - 1][place->vectors - 1](
                 terms, rows, run->image_offsets[thread], run->lines[thread], run->line_offsets[thread],
-                run->sums[thread] + (c * run->taps + index) * line, run->taps * line, 1);
+                run->sums[thread] + (c * run->taps + index) * line, run->taps * line, 1, NULL);
         }
     }
 }

@@ -237,9 +237,7 @@ static void run_tile(const im2col_run *run, const band *b, const tile *t, ptrdif
     } else if (!t->first_block) {
         move_sums(run, b, t, y, sums, 0);
     }
-    gemm_tile(terms, rows, oa, lanes, ob, c, ldc, !t->first_block);
-    if (t->last_block)
-        p->kernels->finish_rows(c, ldc, t->rows, t->pixels, finish);
+    gemm_tile(terms, rows, oa, lanes, ob, c, ldc, !t->first_block, t->last_block ? finish : NULL);
     if (!direct)
         move_sums(run, b, t, y, sums, 1);
 }

@@ -136,7 +136,7 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
                 for (int64_t m = 0; m < row_count; ++m)
                     rows[m] = p->y.data + n * p->y.batch + group * p->y.group + (k + m) * p->y.channel;
                 kernels->gemm_tile[row_count - 1][vectors - 1](count, rows, pixel_offsets, patches, run->line_offsets,
-                                                               sums + (k - k_begin) * line, line, 1);
+                                                               sums + (k - k_begin) * line, line, 1, NULL);
             }
         }
 

@@ -3,7 +3,8 @@
  * Lanes run along output pixels. A panel of them is copied, for one block of input channels, into lines that lie together:
  * it stays in L1 while all output channels pass by, where the image itself would come from L2 again for every one of
  * them, a page a channel. Weights are rows of the tile, repacked if many panels share them, else broadcast from where they
- * lie. Any layout and stride: only the copies know. After Goto and van de Geijn 2008. Accumulator: the dtype itself,
+ * lie. The last pixels, too few for a vector, go by dot products along the channels. Any layout and stride: only the
+ * copies know. After Goto and van de Geijn 2008. Accumulator: the dtype itself,
  * started anew every block of input channels.
  */
 #include "algorithms/pointwise.h"
@@ -24,6 +25,8 @@ typedef struct pointwise_run {
     int64_t rows;                    /* output channels whose weights are repacked at once */
     int64_t out_block, out_blocks;   /* output channels of a task */
     char **lanes, **weights, **sums; /* a thread each */
+    char **rest, **rest_weights;     /* of the last pixels: lines of channels, whole vectors */
+    ptrdiff_t rest_line;
     ptrdiff_t *lane_offsets, *packed_offsets, *weight_offsets;
 } pointwise_run;
 
@@ -51,12 +54,20 @@ static void lay_out(pointwise_run *run, fc_arena *arena, const fc_problem *p, in
     run->lanes = fc_arena_take(arena, threads, sizeof(char *));
     run->weights = fc_arena_take(arena, threads, sizeof(char *));
     run->sums = fc_arena_take(arena, threads, sizeof(char *));
+    run->rest = fc_arena_take(arena, threads, sizeof(char *));
+    run->rest_weights = fc_arena_take(arena, threads, sizeof(char *));
+    const int64_t rest_pixels = run->pixels % p->kernels->lanes;
+    run->rest_line = fc_round_up(run->block, p->kernels->lanes) * item;
     for (int t = 0; t < threads; ++t) {
         char *lanes = fc_arena_take(arena, run->block * run->panel, (size_t)item);
         char *weights = fc_arena_take(arena, run->block * run->rows, (size_t)item);
         char *sums = fc_arena_take(arena, tile * run->panel, (size_t)item);
+        char *rest = fc_arena_take(arena, rest_pixels, (size_t)run->rest_line);
+        char *rest_weights = fc_arena_take(arena, rest_pixels > 0 ? tile : 0, (size_t)run->rest_line);
         if (!arena->base)
             continue;
+        run->rest[t] = rest;
+        run->rest_weights[t] = rest_weights;
         run->lanes[t] = lanes;
         run->weights[t] = weights;
         run->sums[t] = sums;
@@ -76,7 +87,8 @@ double fc_pointwise_cost(const fc_problem *p) {
     fc_arena arena = {0};
     lay_out(&run, &arena, p, 1);
     const double in = (double)p->in_channels, out = (double)p->out_channels, pixels = (double)fc_positions(p);
-    const double vectors = (double)(p->out_size[0] * fc_ceil_div(run.pixels, p->kernels->lanes));
+    const int64_t lanes = p->kernels->lanes, rest = run.pixels % lanes;
+    const double vectors = (double)p->out_size[0] * ((double)(run.pixels / lanes) + 1.6 * (double)rest / (double)lanes);
     const double repacked = run.band >= PANELS_WORTH_PACKING * run.panel ? (double)(p->out_size[0] * run.bands) : 0;
     const double copy = fc_channels_last(p, &p->x) ? 1.0 : 0.3, store = fc_channels_last(p, &p->y) ? 3.0 : 0.0;
     return (double)p->groups *
@@ -96,18 +108,14 @@ static fc_matrix matrix_of(const pixels *q, int64_t done, int64_t columns, char 
     return (fc_matrix){plane + row * axis[1] + column * axis[2], channel, axis[2]};
 }
 
-/* Copies a panel of the image into lines of lanes, a channel each; lanes beyond it become 0. */
-static void pack_lanes(const pointwise_run *run, const pixels *q, char *plane, int64_t channels, char *lanes) {
+/* Copies pixels of the image to `to`: a row of it is a channel. */
+static void pack_pixels(const pointwise_run *run, const pixels *q, char *plane, int64_t channels, fc_matrix to) {
     const fc_problem *p = run->p;
-    const ptrdiff_t item = p->kernels->itemsize, line = run->panel * item;
     const ptrdiff_t axis[FC_SPATIAL] = {0, p->stride[1] * p->x.axis[1], p->stride[2] * p->x.axis[2]};
     const pixels in = {q->first, q->count, axis[1] == p->out_size[2] * axis[2]};
-    if (q->count < run->panel)
-        memset(lanes, 0, (size_t)(channels * line));
-    for (int64_t done = 0, length; done < q->count; done += length) {
+    for (int64_t done = 0, length; done < q->count; done += length, to.data += length * to.column) {
         const fc_matrix from = matrix_of(&in, done, p->out_size[2], plane, axis, p->x.channel, &length);
-        const fc_matrix to = {lanes + done * item, line, item};
-        if (from.row == item) /* channels last: a transpose */
+        if (from.row == p->kernels->itemsize) /* channels last */
             p->kernels->copy_matrix((fc_matrix){to.data, to.column, to.row},
                                     (fc_matrix){from.data, from.column, from.row}, length, channels);
         else
@@ -135,30 +143,52 @@ typedef struct tiles {
     int64_t group;
 } tiles;
 
+static fc_finish finish_of(const pointwise_run *run, const tiles *t, int64_t k) {
+    fc_finish finish = run->p->finish;
+    if (finish.bias)
+        finish.bias += (t->group * run->p->out_channels + k) * finish.bias_stride;
+    return finish;
+}
+
+/* Whole vectors of pixels. */
 static void run_tile(const pointwise_run *run, const tiles *t, const pixels *q, int64_t k, int64_t rows,
                      const char *const *weights, const ptrdiff_t *offsets) {
     const fc_problem *p = run->p;
     const ptrdiff_t item = p->kernels->itemsize;
-    const int vectors = (int)fc_ceil_div(q->count, p->kernels->lanes);
     char *plane = t->plane + k * p->y.channel, *c = t->sums;
     ptrdiff_t ldc = run->panel * item;
-    const int direct = q->flat && p->y.axis[2] == item && q->count == (int64_t)vectors * p->kernels->lanes;
+    const int direct = q->flat && p->y.axis[2] == item;
     if (direct) {
         c = plane + q->first * item;
         ldc = p->y.channel;
     } else if (!t->first) {
         move_sums(run, q, plane, rows, c, 0);
     }
-    p->kernels->gemm_tile[rows - 1][vectors - 1](t->terms, weights, offsets, t->lanes, run->lane_offsets, c, ldc,
-                                                 !t->first);
-    if (t->last) {
-        fc_finish finish = p->finish;
-        if (finish.bias)
-            finish.bias += (t->group * p->out_channels + k) * finish.bias_stride;
-        p->kernels->finish_rows(c, ldc, rows, q->count, &finish);
-    }
+    const fc_finish finish = finish_of(run, t, k);
+    p->kernels->gemm_tile[rows - 1][q->count / p->kernels->lanes - 1](
+        t->terms, weights, offsets, t->lanes, run->lane_offsets, c, ldc, !t->first, t->last ? &finish : NULL);
     if (!direct)
         move_sums(run, q, plane, rows, c, 1);
+}
+
+/* The last pixels: fewer than a vector holds. `rest`: lines of their channels. */
+static void run_rest(const pointwise_run *run, const tiles *t, const pixels *q, int64_t k, int64_t rows,
+                     const char *const *weights, const char *rest) {
+    const fc_kernels *kernels = run->p->kernels;
+    const ptrdiff_t item = kernels->itemsize, ldb = run->rest_line, ldc = run->panel * item;
+    char *plane = t->plane + k * run->p->y.channel;
+    if (!t->first)
+        move_sums(run, q, plane, rows, t->sums, 0);
+    for (int64_t i = 0, columns; i < q->count; i += columns) {
+        columns = fc_min(kernels->tile_vectors, q->count - i);
+        kernels->dot_tile[rows - 1][columns - 1](t->terms, weights, rest + i * ldb, ldb, t->sums + i * item, ldc,
+                                                 !t->first);
+    }
+    if (t->last) {
+        const fc_finish finish = finish_of(run, t, k);
+        kernels->finish_rows(t->sums, ldc, rows, q->count, &finish);
+    }
+    move_sums(run, q, plane, rows, t->sums, 1);
 }
 
 static void forward_task(void *context, int64_t task, int thread) {
@@ -178,6 +208,8 @@ static void forward_task(void *context, int64_t task, int thread) {
     tiles t = {.lanes = run->lanes[thread], .sums = run->sums[thread], .group = group};
     t.plane = p->y.data + n * p->y.batch + group * p->y.group + depth * p->y.axis[0];
     const int flat = p->y.axis[1] == p->out_size[2] * p->y.axis[2];
+    const int64_t left = (end - begin) % kernels->lanes;
+    const pixels rest = {end - left, left, flat};
 
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         t.terms = fc_min(run->block, p->in_channels - c);
@@ -194,9 +226,10 @@ static void forward_task(void *context, int64_t task, int thread) {
                 kernels->gather_lanes(run->weights[thread] + (k - some) * run->block * item, tile_line, count, rows,
                                       count, run->weight_offsets, t.terms);
             }
-            for (pixels q = {begin, 0, flat}; q.first < end; q.first += q.count) {
-                q.count = fc_min(run->panel, end - q.first);
-                pack_lanes(run, &q, image + c * p->x.channel, t.terms, run->lanes[thread]);
+            for (pixels q = {begin, 0, flat}; q.first < rest.first; q.first += q.count) {
+                q.count = fc_min(run->panel, rest.first - q.first);
+                pack_pixels(run, &q, image + c * p->x.channel, t.terms,
+                            (fc_matrix){run->lanes[thread], run->panel * item, item});
                 for (int64_t k = some; k < some_end; k += kernels->tile_rows) {
                     const char *rows[FC_MAX_TILE_ROWS];
                     const int64_t count = fc_min(kernels->tile_rows, some_end - k);
@@ -205,6 +238,25 @@ static void forward_task(void *context, int64_t task, int thread) {
                                          : weights + (k + m) * p->w.out;
                     run_tile(run, &t, &q, k, count, rows, repack ? run->packed_offsets : run->weight_offsets);
                 }
+            }
+            if (rest.count == 0)
+                continue;
+            memset(run->rest[thread], 0, (size_t)(rest.count * run->rest_line));
+            pack_pixels(run, &rest, image + c * p->x.channel, t.terms,
+                        (fc_matrix){run->rest[thread], item, run->rest_line});
+            for (int64_t k = some; k < some_end; k += kernels->tile_rows) {
+                const char *rows[FC_MAX_TILE_ROWS];
+                const int64_t count = fc_min(kernels->tile_rows, some_end - k);
+                fc_matrix lines = {(char *)weights + k * p->w.out, p->w.out, p->w.in};
+                if (p->w.in != item || t.terms % kernels->lanes > 0) {
+                    const fc_matrix copy = {run->rest_weights[thread], run->rest_line, item};
+                    memset(copy.data, 0, (size_t)(count * copy.row));
+                    kernels->copy_matrix(copy, lines, count, t.terms);
+                    lines = copy;
+                }
+                for (int64_t m = 0; m < count; ++m)
+                    rows[m] = lines.data + m * lines.row;
+                run_rest(run, &t, &rest, k, count, rows, run->rest[thread]);
             }
         }
     }

@@ -385,7 +385,7 @@ static void plain_tile(const winograd_run *run, const segment *s, int64_t tile, 
                 fc_fill_offsets(ob, channels, all_taps * line, taps, weight_axis);
                 kernels->gemm_tile[0][lanes / kernels->lanes - 1](
                     terms, &pixel, oa, gathered, ob, dst + (row - s->row) * row_step + (tile * edge[2] + i) * line,
-                    line, c > 0);
+                    line, c > 0, NULL);
             }
     }
 }

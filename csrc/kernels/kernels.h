@@ -13,10 +13,22 @@
 #define FC_MAX_TILE_ROWS 8
 #define FC_MAX_TILE_VECTORS 3
 
+typedef struct fc_finish {
+    const char *bias; /* NULL: none */
+    ptrdiff_t bias_stride;
+    fc_activation activation;
+    double slope;
+} fc_finish;
 /* c[m][j] = (accumulate ? c[m][j] : 0) + sum over p < count of a[m][oa[p]] * b[ob[p] + j], one fused sum in the order
- * of p. a: one pointer a row; oa, ob: byte offsets; c: rows `ldc` bytes apart; j runs over the vectors of the tile. */
+ * of p; with `finish`, unless NULL, the activation of that plus the bias of row m. a: one pointer a row; oa, ob: byte
+ * offsets; c: rows `ldc` bytes apart; j runs over the vectors of the tile. */
 typedef void (*fc_gemm_tile_fn)(ptrdiff_t count, const char *const *a, const ptrdiff_t *oa, const char *b,
-                                const ptrdiff_t *ob, char *c, ptrdiff_t ldc, int accumulate);
+                                const ptrdiff_t *ob, char *c, ptrdiff_t ldc, int accumulate, const fc_finish *finish);
+
+/* c[m][j] = (accumulate ? c[m][j] : 0) + sum over p < count of a[m][p] * b[j][p], operands contiguous along p, rows of b
+ * `ldb` bytes apart, of c `ldc`; `count` is rounded up to whole vectors; j runs over as many columns as a tile has vectors. */
+typedef void (*fc_dot_tile_fn)(ptrdiff_t count, const char *const *a, const char *b, ptrdiff_t ldb, char *c,
+                               ptrdiff_t ldc, int accumulate);
 
 /* dst[p * ldd + m] = rows[m][offsets[p]] for p < count, m < row_count; elements row_count..width of a line become 0. */
 typedef void (*fc_gather_lanes_fn)(char *dst, ptrdiff_t ldd, ptrdiff_t width, const char *const *rows,
@@ -28,12 +40,6 @@ typedef struct fc_matrix { /* element (r, c) lies at data + r * row + c * column
 } fc_matrix;
 typedef void (*fc_copy_matrix_fn)(fc_matrix dst, fc_matrix src, ptrdiff_t rows, ptrdiff_t columns);
 
-typedef struct fc_finish {
-    const char *bias; /* NULL: none */
-    ptrdiff_t bias_stride;
-    fc_activation activation;
-    double slope;
-} fc_finish;
 /* x[r][c] = activation(x[r][c] + bias of its row, or of its column); columns are contiguous. */
 typedef void (*fc_finish_fn)(char *x, ptrdiff_t ldx, ptrdiff_t rows, ptrdiff_t columns, const fc_finish *finish);
 
@@ -169,6 +175,7 @@ typedef struct fc_kernels {
     int lanes;        /* elements of a vector */
     int tile_rows;    /* most rows of a tile: gemm_tile[rows - 1][vectors - 1] */
     int tile_vectors; /* most vectors of a tile */
+    fc_dot_tile_fn dot_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS]; /* [columns - 1] */
     fc_gemm_tile_fn gemm_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
     fc_winograd_tile_fn winograd_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
     fc_winograd_transforms winograd[FC_WINOGRAD_FORMS];

@@ -56,6 +56,18 @@ static inline FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) {
 #endif
 }
 
+/* The sum of all lanes, halves first. */
+static inline FC_T FC_NAME(sum_lanes)(FC_V x) {
+    FC_T lanes[FC_LANES];
+    FC_NAME(store)((char *)lanes, x);
+#pragma GCC unroll 4
+    for (int half = FC_LANES / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; ++i)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
 static inline FC_V FC_NAME(select)(FC_NAME(mask) mask, FC_V yes, FC_V no) {
     return (FC_V)((mask & (FC_NAME(mask))yes) | (~mask & (FC_NAME(mask))no));
 }
