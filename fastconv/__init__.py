@@ -74,7 +74,7 @@ from .pool_grad import (
     max_pool3d_backward,
     max_pool_backward,
 )
-from .runtime import get_include, get_num_threads, num_threads, options, set_num_threads, show_config
+from .runtime import clear_scratch, get_include, get_num_threads, num_threads, options, set_num_threads, show_config
 
 if TYPE_CHECKING:
     from . import arithmetic, reference
@@ -111,6 +111,7 @@ __all__ = [
     "channel_max_pool",
     "channel_max_pool_backward",
     "choose_algorithm",
+    "clear_scratch",
     "col2im",
     "conv",
     "conv1d",

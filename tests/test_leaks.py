@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -67,7 +68,7 @@ def mixed_calls() -> list[Callable[[], Any]]:
 
 
 def resident_bytes() -> int:
-    return int(STATM.read_text().split()[1]) * 4096
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc/self/statm")
@@ -119,3 +120,16 @@ def test_references_are_given_back() -> None:
             fastconv.conv2d(x, w, stride=0, out=out)
     gc.collect()
     assert [sys.getrefcount(array) for array in (x, w, out)] == counts
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="resident memory is read from /proc, which this system lacks")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the address sanitizer keeps freed memory")
+def test_clear_scratch_frees_what_calls_left() -> None:
+    x, w = np.zeros((1, 512, 56, 56), np.float32), np.zeros((512, 512, 3, 3), np.float32)
+    choice = fastconv.choose_algorithm(x.shape, w.shape, padding=1, algorithm="winograd")
+    assert choice.scratch_bytes > 30e6  # transformed weights
+    fastconv.conv2d(x, w, padding=1, algorithm="winograd")
+    kept = resident_bytes()
+    fastconv.clear_scratch()
+    assert kept - resident_bytes() > choice.scratch_bytes / 2
+    fastconv.clear_scratch()
