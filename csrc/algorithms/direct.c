@@ -208,11 +208,12 @@ static void sum_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t 
             pixels[q] += at[axis] * p->stride[axis] * p->x.axis[axis];
     }
 
+    const int64_t tiles = fc_ceil_div(count, kernels->tile_rows); /* of nearly equal size: small ones are slow */
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const ptrdiff_t terms = fc_min(run->block, p->in_channels - c) * zone_taps;
-        for (int64_t q = 0; q < count; q += kernels->tile_rows) {
+        for (int64_t i = 0; i < tiles; ++i) {
             const char *rows[FC_MAX_TILE_ROWS];
-            const int64_t row_count = fc_min(kernels->tile_rows, count - q);
+            const int64_t q = count * i / tiles, row_count = count * (i + 1) / tiles - q;
             for (int64_t m = 0; m < row_count; ++m)
                 rows[m] = pixels[q + m] + c * p->x.channel;
             kernels->gemm_tile[row_count - 1][vectors - 1](terms, rows, oa, weights + c * run->taps * line, ob,
