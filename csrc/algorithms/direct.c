@@ -3,12 +3,14 @@
  * Lanes run along output channels: weights are packed once into lines of lanes (out channels of a panel, for every
  * input channel and tap), rows of a tile are output pixels, and what the tile broadcasts is read from the image where
  * it lies. Output pixels are grouped into zones that share their set of valid taps, so padding is neither stored nor
- * multiplied and no load can leave the image. Sums of one chunk of pixels stay in L2 until they are whole, then bias
- * and activation, then one store in the caller's layout (a register transpose for NCHW).
+ * multiplied and no load can leave the image. With channels last the sums of a tile lie where it computes them; else
+ * those of one chunk of pixels stay in L2 until they are whole and are then transposed into the caller's layout.
  * Accumulator: the dtype itself, started anew every block of about REDUCTION terms.
  */
 #include "algorithms/algorithm.h"
 #include "algorithms/grad_weight.h"
+
+#include <string.h>
 
 enum { REDUCTION = 128, CHUNK_TILES = 12 }; /* 128: the pages of that many channels fit the first-level TLB */
 
@@ -29,6 +31,7 @@ typedef struct direct_run {
     fc_segment *segments[FC_SPATIAL];
     ptrdiff_t **image_offsets, **weight_offsets; /* a thread each */
     char **sums;
+    char *bias; /* of all groups, in whole vectors */
 } direct_run;
 
 static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
@@ -105,6 +108,7 @@ static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, const
     run->image_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
     run->weight_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
     run->sums = fc_arena_take(arena, threads, sizeof(char *));
+    run->bias = fc_arena_take(arena, p->finish.bias ? p->groups * group_lanes(p) : 0, (size_t)p->kernels->itemsize);
     for (int t = 0; t < threads; ++t) {
         ptrdiff_t *image = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
         ptrdiff_t *weight = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
@@ -174,6 +178,19 @@ static void advance(const zone *z, int64_t at[FC_SPATIAL]) {
     }
 }
 
+/* Whether the lanes of a panel lie in the output as in a tile: channels last, whole vectors. */
+static int stored_by_tiles(const direct_run *run, int64_t panel) {
+    const fc_problem *p = run->p;
+    return fc_channels_last(p, &p->y) && (panel + 1 < run->panels || p->out_channels % p->kernels->lanes == 0);
+}
+
+static int equally_spaced(char *const *pixels, int64_t count) {
+    for (int64_t i = 2; i < count; ++i)
+        if (pixels[i] - pixels[i - 1] != pixels[1] - pixels[0])
+            return 0;
+    return 1;
+}
+
 /* Sums of `count` pixels of a zone from pixel q0 on, for one panel of output channels. */
 static void sum_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t count, int64_t n, int64_t group,
                       int64_t panel, int thread) {
@@ -200,14 +217,23 @@ static void sum_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t 
     const ptrdiff_t zone_taps = fc_fill_offsets(ob, run->block, run->taps * line, taps, weight_axis) / run->block;
 
     const char *pixels[CHUNK_TILES * FC_MAX_TILE_ROWS];
+    char *outputs[CHUNK_TILES * FC_MAX_TILE_ROWS];
     int64_t at[FC_SPATIAL];
     position_of(z, q0, at);
     for (int64_t q = 0; q < count; ++q, advance(z, at)) {
         pixels[q] = image;
-        for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        outputs[q] = p->y.data + n * p->y.batch + group * p->y.group + panel * run->panel * item;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis) {
             pixels[q] += at[axis] * p->stride[axis] * p->x.axis[axis];
+            outputs[q] += at[axis] * p->y.axis[axis];
+        }
     }
+    fc_finish finish = p->finish;
+    finish.bias_along_lanes = 1;
+    if (finish.bias)
+        finish.bias = run->bias + (group * group_lanes(p) + panel * run->panel) * item;
 
+    const int whole = stored_by_tiles(run, panel);
     const int64_t tiles = fc_ceil_div(count, kernels->tile_rows); /* of nearly equal size: small ones are slow */
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const ptrdiff_t terms = fc_min(run->block, p->in_channels - c) * zone_taps;
@@ -216,23 +242,23 @@ static void sum_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t 
             const int64_t q = count * i / tiles, row_count = count * (i + 1) / tiles - q;
             for (int64_t m = 0; m < row_count; ++m)
                 rows[m] = pixels[q + m] + c * p->x.channel;
-            kernels->gemm_tile[row_count - 1][vectors - 1](terms, rows, oa, weights + c * run->taps * line, ob,
-                                                           run->sums[thread] + q * ldc, ldc, c > 0, NULL);
+            const int last = c + run->block >= p->in_channels, place = whole && equally_spaced(outputs + q, row_count);
+            char *sums = run->sums[thread] + q * ldc;
+            kernels->gemm_tile[row_count - 1][vectors - 1](
+                terms, rows, oa, weights + c * run->taps * line, ob, place ? outputs[q] : sums,
+                place && row_count > 1 ? outputs[q + 1] - outputs[q] : ldc, c > 0, last ? &finish : NULL);
+            for (int64_t m = 0; last && whole && !place && m < row_count; ++m)
+                memcpy(outputs[q + m], sums + m * ldc, (size_t)line);
         }
     }
 }
 
-/* Bias, activation, and the store of finished sums into the caller's layout, a run of pixels at a time. */
+/* Finished sums into the caller's layout, a run of pixels at a time. */
 static void store_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t count, int64_t n, int64_t group,
                         int64_t panel, int thread) {
     const fc_problem *p = run->p;
     const ptrdiff_t ldc = run->panel * p->kernels->itemsize;
     const int64_t first = panel * run->panel, channels = fc_min(run->panel, p->out_channels - first);
-    fc_finish finish = p->finish;
-    if (finish.bias)
-        finish.bias += (group * p->out_channels + first) * finish.bias_stride;
-    p->kernels->finish_columns(run->sums[thread], ldc, count, channels, &finish);
-
     int along = FC_SPATIAL - 1; /* runs go along the last axis on which the zone is wider than a pixel */
     while (along > 0 && z->segment[along]->positions.end - z->segment[along]->positions.begin == 1)
         --along;
@@ -259,7 +285,8 @@ static void forward_task(void *context, int64_t task, int thread) {
     const int64_t q0 = (chunk - z->first_chunk) * run->chunk;
     const int64_t count = fc_min(run->chunk, z->pixels - q0);
     sum_chunk(run, z, q0, count, n, group, panel, thread);
-    store_chunk(run, z, q0, count, n, group, panel, thread);
+    if (!stored_by_tiles(run, panel))
+        store_chunk(run, z, q0, count, n, group, panel, thread);
 }
 
 static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
@@ -271,6 +298,12 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
         run.packed = run.own;
     }
     find_zones(&run);
+    const ptrdiff_t item = p->kernels->itemsize;
+    for (int64_t g = 0; p->finish.bias && g < p->groups; ++g)
+        p->kernels->copy_matrix(
+            (fc_matrix){run.bias + g * group_lanes(p) * item, 0, item},
+            (fc_matrix){(char *)p->finish.bias + g * p->out_channels * p->finish.bias_stride, 0, p->finish.bias_stride},
+            1, p->out_channels);
     fc_parallel(p->batch * p->groups * run.panels * run.chunks, threads, forward_task, &run);
 }
 

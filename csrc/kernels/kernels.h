@@ -16,11 +16,12 @@
 typedef struct fc_finish {
     const char *bias; /* NULL: none */
     ptrdiff_t bias_stride;
+    int bias_along_lanes; /* of a tile: whole vectors of it, else one a row */
     fc_activation activation;
     double slope;
 } fc_finish;
 /* c[m][j] = (accumulate ? c[m][j] : 0) + sum over p < count of a[m][oa[p]] * b[ob[p] + j], one fused sum in the order
- * of p; with `finish`, unless NULL, the activation of that plus the bias of row m. a: one pointer a row; oa, ob: byte
+ * of p; with `finish`, unless NULL, the activation of that plus bias. a: one pointer a row; oa, ob: byte
  * offsets; c: rows `ldc` bytes apart; j runs over the vectors of the tile. */
 typedef void (*fc_gemm_tile_fn)(ptrdiff_t count, const char *const *a, const ptrdiff_t *oa, const char *b,
                                 const ptrdiff_t *ob, char *c, ptrdiff_t ldc, int accumulate, const fc_finish *finish);

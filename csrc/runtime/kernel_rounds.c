@@ -33,7 +33,8 @@ typedef struct kernel_load {
 
 static void run_tile(operands *o, int rows, int vectors) {
     o->kernels->gemm_tile[rows - 1][vectors - 1](TERMS, o->rows, o->offsets, o->b, o->lane_offsets, o->c,
-                                                 (ptrdiff_t)vectors * o->kernels->lanes * o->kernels->itemsize, 0, NULL);
+                                                 (ptrdiff_t)vectors * o->kernels->lanes * o->kernels->itemsize, 0,
+                                                 NULL);
 }
 
 static void run_winograd_tile(operands *o, int rows, int vectors) {
