@@ -19,6 +19,20 @@ typedef struct zone {
     int64_t pixels, first_chunk;
 } zone;
 
+enum { MOST_PIXELS = CHUNK_TILES * FC_MAX_TILE_ROWS }; /* of a chunk */
+
+/* Where a thread works, kept from one task to the next: all panels of a chunk share it. */
+typedef struct workplace {
+    const zone
+        *zone; /* whose taps the tables of offsets hold, the weights' for lines of `line` bytes; NULL: none yet */
+    ptrdiff_t line;
+    int64_t zone_taps;
+    ptrdiff_t *image_offsets, *weight_offsets;
+    int64_t chunk; /* whose pixels the next hold, from the first element of an image on */
+    ptrdiff_t inputs[MOST_PIXELS], outputs[MOST_PIXELS];
+    char *sums;
+} workplace;
+
 typedef struct direct_run {
     const fc_problem *p;
     const char *packed;
@@ -29,9 +43,8 @@ typedef struct direct_run {
     int64_t zone_count;
     zone *zones;
     fc_segment *segments[FC_SPATIAL];
-    ptrdiff_t **image_offsets, **weight_offsets; /* a thread each */
-    char **sums;
-    char *bias; /* of all groups, in whole vectors */
+    workplace *workplaces; /* a thread each */
+    char *bias;            /* of all groups, in whole vectors */
 } direct_run;
 
 static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
@@ -105,19 +118,20 @@ static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, const
         zones *= fc_segment_bound(p, axis);
     }
     run->zones = fc_arena_take(arena, zones, sizeof(zone));
-    run->image_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
-    run->weight_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
-    run->sums = fc_arena_take(arena, threads, sizeof(char *));
+    run->workplaces = fc_arena_take(arena, threads, sizeof(workplace));
     run->bias = fc_arena_take(arena, p->finish.bias ? p->groups * group_lanes(p) : 0, (size_t)p->kernels->itemsize);
     for (int t = 0; t < threads; ++t) {
         ptrdiff_t *image = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
         ptrdiff_t *weight = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
         char *sums = fc_arena_take(arena, run->chunk * run->panel, (size_t)p->kernels->itemsize);
-        if (arena->base) {
-            run->image_offsets[t] = image;
-            run->weight_offsets[t] = weight;
-            run->sums[t] = sums;
-        }
+        if (!arena->base)
+            continue;
+        workplace *w = &run->workplaces[t];
+        w->zone = NULL;
+        w->chunk = -1;
+        w->image_offsets = image;
+        w->weight_offsets = weight;
+        w->sums = sums;
     }
 }
 
@@ -184,78 +198,83 @@ static int stored_by_tiles(const direct_run *run, int64_t panel) {
     return fc_channels_last(p, &p->y) && (panel + 1 < run->panels || p->out_channels % p->kernels->lanes == 0);
 }
 
-static int equally_spaced(char *const *pixels, int64_t count) {
+static int equally_spaced(const ptrdiff_t *pixels, int64_t count) {
     for (int64_t i = 2; i < count; ++i)
         if (pixels[i] - pixels[i - 1] != pixels[1] - pixels[0])
             return 0;
     return 1;
 }
 
-/* Sums of `count` pixels of a zone from pixel q0 on, for one panel of output channels. */
-static void sum_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t count, int64_t n, int64_t group,
-                      int64_t panel, int thread) {
+static void go_to(const direct_run *run, workplace *w, const zone *z, int64_t chunk, int64_t count, ptrdiff_t line) {
     const fc_problem *p = run->p;
-    const fc_kernels *kernels = p->kernels;
-    const ptrdiff_t item = kernels->itemsize;
-    const int64_t lanes = packed_lanes(p, panel);
-    const int vectors = (int)(lanes / kernels->lanes);
-    const ptrdiff_t line = lanes * item, ldc = run->panel * item;
-    const char *image = p->x.data + n * p->x.batch + group * p->x.group;
-    const char *weights =
-        run->packed + (group * group_lanes(p) + panel * run->panel) * p->in_channels * run->taps * item;
-
-    fc_range taps[FC_SPATIAL];
-    ptrdiff_t image_axis[FC_SPATIAL];
-    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-        taps[axis] = z->segment[axis]->taps;
-        image_axis[axis] = p->dilation[axis] * p->x.axis[axis];
-        image += p->offset[axis] * p->x.axis[axis];
-    }
-    const ptrdiff_t weight_axis[FC_SPATIAL] = {p->kernel[1] * p->kernel[2] * line, p->kernel[2] * line, line};
-    ptrdiff_t *oa = run->image_offsets[thread], *ob = run->weight_offsets[thread];
-    fc_fill_offsets(oa, run->block, p->x.channel, taps, image_axis);
-    const ptrdiff_t zone_taps = fc_fill_offsets(ob, run->block, run->taps * line, taps, weight_axis) / run->block;
-
-    const char *pixels[CHUNK_TILES * FC_MAX_TILE_ROWS];
-    char *outputs[CHUNK_TILES * FC_MAX_TILE_ROWS];
-    int64_t at[FC_SPATIAL];
-    position_of(z, q0, at);
-    for (int64_t q = 0; q < count; ++q, advance(z, at)) {
-        pixels[q] = image;
-        outputs[q] = p->y.data + n * p->y.batch + group * p->y.group + panel * run->panel * item;
+    if (w->zone != z || w->line != line) {
+        fc_range taps[FC_SPATIAL];
+        ptrdiff_t image_axis[FC_SPATIAL];
         for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-            pixels[q] += at[axis] * p->stride[axis] * p->x.axis[axis];
-            outputs[q] += at[axis] * p->y.axis[axis];
+            taps[axis] = z->segment[axis]->taps;
+            image_axis[axis] = p->dilation[axis] * p->x.axis[axis];
+        }
+        const ptrdiff_t weight_axis[FC_SPATIAL] = {p->kernel[1] * p->kernel[2] * line, p->kernel[2] * line, line};
+        fc_fill_offsets(w->image_offsets, run->block, p->x.channel, taps, image_axis);
+        w->zone_taps = fc_fill_offsets(w->weight_offsets, run->block, run->taps * line, taps, weight_axis) / run->block;
+        w->zone = z;
+        w->line = line;
+    }
+    if (w->chunk == chunk)
+        return;
+    w->chunk = chunk;
+    int64_t at[FC_SPATIAL];
+    position_of(z, (chunk - z->first_chunk) * run->chunk, at);
+    for (int64_t q = 0; q < count; ++q, advance(z, at)) {
+        w->inputs[q] = w->outputs[q] = 0;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+            w->inputs[q] += (at[axis] * p->stride[axis] + p->offset[axis]) * p->x.axis[axis];
+            w->outputs[q] += at[axis] * p->y.axis[axis];
         }
     }
+}
+
+/* Sums of the `count` pixels of the chunk that a thread works on, for one panel of output channels. */
+static void sum_chunk(const direct_run *run, const workplace *w, int64_t count, int64_t n, int64_t group,
+                      int64_t panel) {
+    const fc_problem *p = run->p;
+    const fc_kernels *kernels = p->kernels;
+    const ptrdiff_t item = kernels->itemsize, line = w->line, ldc = run->panel * item;
+    const int vectors = (int)(packed_lanes(p, panel) / kernels->lanes);
+    const char *image = p->x.data + n * p->x.batch + group * p->x.group;
+    char *y = p->y.data + n * p->y.batch + group * p->y.group + panel * run->panel * p->y.channel;
+    const int64_t first_lane = group * group_lanes(p) + panel * run->panel;
+    const char *weights = run->packed + first_lane * p->in_channels * run->taps * item;
     fc_finish finish = p->finish;
     finish.bias_along_lanes = 1;
     if (finish.bias)
-        finish.bias = run->bias + (group * group_lanes(p) + panel * run->panel) * item;
+        finish.bias = run->bias + first_lane * item;
 
     const int whole = stored_by_tiles(run, panel);
     const int64_t tiles = fc_ceil_div(count, kernels->tile_rows); /* of nearly equal size: small ones are slow */
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
-        const ptrdiff_t terms = fc_min(run->block, p->in_channels - c) * zone_taps;
+        const ptrdiff_t terms = fc_min(run->block, p->in_channels - c) * w->zone_taps;
         for (int64_t i = 0; i < tiles; ++i) {
             const char *rows[FC_MAX_TILE_ROWS];
             const int64_t q = count * i / tiles, row_count = count * (i + 1) / tiles - q;
             for (int64_t m = 0; m < row_count; ++m)
-                rows[m] = pixels[q + m] + c * p->x.channel;
-            const int last = c + run->block >= p->in_channels, place = whole && equally_spaced(outputs + q, row_count);
-            char *sums = run->sums[thread] + q * ldc;
+                rows[m] = image + w->inputs[q + m] + c * p->x.channel;
+            const ptrdiff_t *outputs = w->outputs + q;
+            const int last = c + run->block >= p->in_channels, place = whole && equally_spaced(outputs, row_count);
+            char *sums = w->sums + q * ldc;
             kernels->gemm_tile[row_count - 1][vectors - 1](
-                terms, rows, oa, weights + c * run->taps * line, ob, place ? outputs[q] : sums,
-                place && row_count > 1 ? outputs[q + 1] - outputs[q] : ldc, c > 0, last ? &finish : NULL);
+                terms, rows, w->image_offsets, weights + c * run->taps * line, w->weight_offsets,
+                place ? y + outputs[0] : sums, place && row_count > 1 ? outputs[1] - outputs[0] : ldc, c > 0,
+                last ? &finish : NULL);
             for (int64_t m = 0; last && whole && !place && m < row_count; ++m)
-                memcpy(outputs[q + m], sums + m * ldc, (size_t)line);
+                memcpy(y + outputs[m], sums + m * ldc, (size_t)line);
         }
     }
 }
 
 /* Finished sums into the caller's layout, a run of pixels at a time. */
 static void store_chunk(const direct_run *run, const zone *z, int64_t q0, int64_t count, int64_t n, int64_t group,
-                        int64_t panel, int thread) {
+                        int64_t panel, const char *sums) {
     const fc_problem *p = run->p;
     const ptrdiff_t ldc = run->panel * p->kernels->itemsize;
     const int64_t first = panel * run->panel, channels = fc_min(run->panel, p->out_channels - first);
@@ -270,7 +289,7 @@ static void store_chunk(const direct_run *run, const zone *z, int64_t q0, int64_
         for (int axis = 0; axis < FC_SPATIAL; ++axis)
             dst += at[axis] * p->y.axis[axis];
         p->kernels->copy_matrix((fc_matrix){dst, p->y.axis[along], p->y.channel},
-                                (fc_matrix){run->sums[thread] + q * ldc, ldc, p->kernels->itemsize}, length, channels);
+                                (fc_matrix){(char *)sums + q * ldc, ldc, p->kernels->itemsize}, length, channels);
         q += length;
     }
 }
@@ -284,9 +303,11 @@ static void forward_task(void *context, int64_t task, int thread) {
     const zone *z = zone_of(run, chunk);
     const int64_t q0 = (chunk - z->first_chunk) * run->chunk;
     const int64_t count = fc_min(run->chunk, z->pixels - q0);
-    sum_chunk(run, z, q0, count, n, group, panel, thread);
+    workplace *w = &run->workplaces[thread];
+    go_to(run, w, z, chunk, count, packed_lanes(run->p, panel) * run->p->kernels->itemsize);
+    sum_chunk(run, w, count, n, group, panel);
     if (!stored_by_tiles(run, panel))
-        store_chunk(run, z, q0, count, n, group, panel, thread);
+        store_chunk(run, z, q0, count, n, group, panel, w->sums);
 }
 
 static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
