@@ -87,6 +87,12 @@ int64_t fc_segment_bound(const fc_problem *p, int axis);
 /* Fills `segments`, returns their number. */
 int64_t fc_segments(const fc_problem *p, int axis, fc_segment *segments);
 
+/* Along an axis: pairs of a position and a tap that meet the input, segments, and the taps of each of these in all. */
+typedef struct fc_axis_counts {
+    double met, segments, segment_taps;
+} fc_axis_counts;
+fc_axis_counts fc_count_axis(const fc_problem *p, int axis);
+
 /* Offsets of channels x taps in the order channel, depth, height, width; returns their number. */
 ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride, const fc_range taps[FC_SPATIAL],
                           const ptrdiff_t axis_stride[FC_SPATIAL]);

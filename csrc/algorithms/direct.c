@@ -27,7 +27,7 @@ typedef struct workplace {
         *zone; /* whose taps the tables of offsets hold, the weights' for lines of `line` bytes; NULL: none yet */
     ptrdiff_t line;
     int64_t zone_taps;
-    ptrdiff_t *image_offsets, *weight_offsets;
+    ptrdiff_t *image_offsets[2], *weight_offsets[2]; /* of a block of input channels, and of the last one */
     int64_t chunk; /* whose pixels the next hold, from the first element of an image on */
     ptrdiff_t inputs[MOST_PIXELS], outputs[MOST_PIXELS];
     char *sums;
@@ -121,16 +121,19 @@ static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, const
     run->workplaces = fc_arena_take(arena, threads, sizeof(workplace));
     run->bias = fc_arena_take(arena, p->finish.bias ? p->groups * group_lanes(p) : 0, (size_t)p->kernels->itemsize);
     for (int t = 0; t < threads; ++t) {
-        ptrdiff_t *image = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
-        ptrdiff_t *weight = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
+        ptrdiff_t *offsets[4];
+        for (int i = 0; i < 4; ++i)
+            offsets[i] = fc_arena_take(arena, run->block * run->taps, sizeof(ptrdiff_t));
         char *sums = fc_arena_take(arena, run->chunk * run->panel, (size_t)p->kernels->itemsize);
         if (!arena->base)
             continue;
         workplace *w = &run->workplaces[t];
         w->zone = NULL;
         w->chunk = -1;
-        w->image_offsets = image;
-        w->weight_offsets = weight;
+        for (int i = 0; i < 2; ++i) {
+            w->image_offsets[i] = offsets[i];
+            w->weight_offsets[i] = offsets[2 + i];
+        }
         w->sums = sums;
     }
 }
@@ -205,18 +208,41 @@ static int equally_spaced(const ptrdiff_t *pixels, int64_t count) {
     return 1;
 }
 
+/* Offsets of the terms of a block. The taps of one channel follow one another; with channels last the channels of one
+ * tap: they share lines, where those of taps, a power of two of channels apart, drive one another out of the cache. */
+static void fill_offsets(const direct_run *run, const zone *z, int64_t channels, ptrdiff_t line, ptrdiff_t *image,
+                         ptrdiff_t *weights) {
+    const fc_problem *p = run->p;
+    const int last = fc_channels_last(p, &p->x);
+    fc_range taps[FC_SPATIAL];
+    int64_t zone_taps = 1;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        taps[axis] = z->segment[axis]->taps;
+        zone_taps *= taps[axis].end - taps[axis].begin;
+    }
+    const ptrdiff_t channel_step = last ? 1 : zone_taps, tap_step = last ? channels : 1;
+    ptrdiff_t tap = 0;
+    for (int64_t d = taps[0].begin; d < taps[0].end; ++d)
+        for (int64_t h = taps[1].begin; h < taps[1].end; ++h)
+            for (int64_t w = taps[2].begin; w < taps[2].end; ++w, tap += tap_step) {
+                const ptrdiff_t at = d * p->dilation[0] * p->x.axis[0] + h * p->dilation[1] * p->x.axis[1] +
+                                     w * p->dilation[2] * p->x.axis[2];
+                const int64_t packed = (d * p->kernel[1] + h) * p->kernel[2] + w;
+                for (int64_t c = 0; c < channels; ++c) {
+                    image[tap + c * channel_step] = at + c * p->x.channel;
+                    weights[tap + c * channel_step] = (c * run->taps + packed) * line;
+                }
+            }
+}
+
 static void go_to(const direct_run *run, workplace *w, const zone *z, int64_t chunk, int64_t count, ptrdiff_t line) {
     const fc_problem *p = run->p;
     if (w->zone != z || w->line != line) {
-        fc_range taps[FC_SPATIAL];
-        ptrdiff_t image_axis[FC_SPATIAL];
-        for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-            taps[axis] = z->segment[axis]->taps;
-            image_axis[axis] = p->dilation[axis] * p->x.axis[axis];
-        }
-        const ptrdiff_t weight_axis[FC_SPATIAL] = {p->kernel[1] * p->kernel[2] * line, p->kernel[2] * line, line};
-        fc_fill_offsets(w->image_offsets, run->block, p->x.channel, taps, image_axis);
-        w->zone_taps = fc_fill_offsets(w->weight_offsets, run->block, run->taps * line, taps, weight_axis) / run->block;
+        w->zone_taps = 1;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis)
+            w->zone_taps *= z->segment[axis]->taps.end - z->segment[axis]->taps.begin;
+        fill_offsets(run, z, run->block, line, w->image_offsets[0], w->weight_offsets[0]);
+        fill_offsets(run, z, p->in_channels % run->block, line, w->image_offsets[1], w->weight_offsets[1]);
         w->zone = z;
         w->line = line;
     }
@@ -254,6 +280,7 @@ static void sum_chunk(const direct_run *run, const workplace *w, int64_t count, 
     const int64_t tiles = fc_ceil_div(count, kernels->tile_rows); /* of nearly equal size: small ones are slow */
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const ptrdiff_t terms = fc_min(run->block, p->in_channels - c) * w->zone_taps;
+        const int part = p->in_channels - c < run->block; /* of a block */
         for (int64_t i = 0; i < tiles; ++i) {
             const char *rows[FC_MAX_TILE_ROWS];
             const int64_t q = count * i / tiles, row_count = count * (i + 1) / tiles - q;
@@ -263,7 +290,7 @@ static void sum_chunk(const direct_run *run, const workplace *w, int64_t count, 
             const int last = c + run->block >= p->in_channels, place = whole && equally_spaced(outputs, row_count);
             char *sums = w->sums + q * ldc;
             kernels->gemm_tile[row_count - 1][vectors - 1](
-                terms, rows, w->image_offsets, weights + c * run->taps * line, w->weight_offsets,
+                terms, rows, w->image_offsets[part], weights + c * run->taps * line, w->weight_offsets[part],
                 place ? y + outputs[0] : sums, place && row_count > 1 ? outputs[1] - outputs[0] : ldc, c > 0,
                 last ? &finish : NULL);
             for (int64_t m = 0; last && whole && !place && m < row_count; ++m)

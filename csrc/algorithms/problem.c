@@ -22,20 +22,39 @@ fc_range fc_valid_positions(const fc_problem *p, int axis, int64_t tap) {
 
 int64_t fc_segment_bound(const fc_problem *p, int axis) { return fc_min(p->out_size[axis], 2 * p->kernel[axis] + 1); }
 
+/* The segment that begins at a position. */
+static fc_segment segment_from(const fc_problem *p, int axis, int64_t position) {
+    const fc_range taps = fc_valid_taps(p, axis, position);
+    int64_t next = p->out_size[axis];
+    if (taps.begin > 0) /* until the tap before the first comes in */
+        next = fc_min(next, fc_ceil_div(-p->offset[axis] - (taps.begin - 1) * p->dilation[axis], p->stride[axis]));
+    if (taps.end > 0) /* until the last tap goes out */
+        next = fc_min(next, fc_ceil_div(p->in_size[axis] - p->offset[axis] - (taps.end - 1) * p->dilation[axis],
+                                        p->stride[axis]));
+    return (fc_segment){{position, next}, taps};
+}
+
 int64_t fc_segments(const fc_problem *p, int axis, fc_segment *segments) {
-    int64_t count = 0, position = 0;
-    while (position < p->out_size[axis]) {
-        const fc_range taps = fc_valid_taps(p, axis, position);
-        int64_t next = p->out_size[axis];
-        if (taps.begin > 0) /* until the tap before the first comes in */
-            next = fc_min(next, fc_ceil_div(-p->offset[axis] - (taps.begin - 1) * p->dilation[axis], p->stride[axis]));
-        if (taps.end > 0) /* until the last tap goes out */
-            next = fc_min(next, fc_ceil_div(p->in_size[axis] - p->offset[axis] - (taps.end - 1) * p->dilation[axis],
-                                            p->stride[axis]));
-        segments[count++] = (fc_segment){{position, next}, taps};
-        position = next;
-    }
+    int64_t count = 0;
+    for (int64_t position = 0; position < p->out_size[axis]; position = segments[count++].positions.end)
+        segments[count] = segment_from(p, axis, position);
     return count;
+}
+
+fc_axis_counts fc_count_axis(const fc_problem *p, int axis) {
+    const int64_t reach = (p->out_size[axis] - 1) * p->stride[axis] + (p->kernel[axis] - 1) * p->dilation[axis];
+    if (p->offset[axis] >= 0 && p->offset[axis] + reach < p->in_size[axis]) /* no padding */
+        return (fc_axis_counts){(double)p->out_size[axis] * (double)p->kernel[axis], 1, (double)p->kernel[axis]};
+    fc_axis_counts counts = {0};
+    for (int64_t position = 0; position < p->out_size[axis];) {
+        const fc_segment segment = segment_from(p, axis, position);
+        const double taps = (double)(segment.taps.end - segment.taps.begin);
+        counts.met += taps * (double)(segment.positions.end - position);
+        counts.segments += 1;
+        counts.segment_taps += taps;
+        position = segment.positions.end;
+    }
+    return counts;
 }
 
 ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride, const fc_range taps[FC_SPATIAL],
