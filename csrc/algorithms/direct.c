@@ -8,6 +8,7 @@
  * Accumulator: the dtype itself, started anew every block of about REDUCTION terms.
  */
 #include "algorithms/algorithm.h"
+#include "algorithms/cost.h"
 #include "algorithms/grad_weight.h"
 
 #include <string.h>
@@ -355,22 +356,29 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
     fc_parallel(p->batch * p->groups * run.panels * run.chunks, threads, forward_task, &run);
 }
 
-/* In units of one vector multiply-add: the sums, packing the weights, storing through a transpose, and the tiles at the
- * borders of zones that are not full. Channels first, with one tap every channel is another page, with a stride most of
- * each line read is not used. */
 static double forward_cost(const fc_problem *p) {
-    const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
-    const double terms = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
-    const double walk = fc_taps(p) > 1 || fc_channels_last(p, &p->x) ? 1.0 : p->stride[2] > 1 ? 1.5 : 1.15;
-    const double store = fc_channels_last(p, &p->y) ? 1.0 : 3.0;
-    double border = 0; /* positions outside of the largest zone */
+    double met = 1, zones = 1, zone_taps = 1;
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-        const int64_t begin = fc_valid_positions(p, axis, 0).begin;
-        const int64_t end = fc_max(fc_valid_positions(p, axis, p->kernel[axis] - 1).end, begin);
-        border += pixels * (double)(p->out_size[axis] - (end - begin)) / (double)p->out_size[axis];
+        const fc_axis_counts counts = fc_count_axis(p, axis);
+        met *= counts.met;
+        zones *= counts.segments;
+        zone_taps *= counts.segment_taps;
     }
-    return (double)p->groups * (vectors * terms * (walk * pixels + 0.3 * border) +
-                                2.0 * terms * (double)p->out_channels + store * pixels * (double)p->out_channels);
+    const int64_t taps = fc_taps(p), blocks = fc_ceil_div(p->in_channels, fc_max(REDUCTION / taps, 1));
+    const double panels = (double)fc_ceil_div(p->out_channels, panel_lanes(p)), pixels = (double)fc_positions(p);
+    const double rows = fc_row_slots(p, p->out_channels) * (double)p->in_channels;
+    const double tiles = pixels / p->kernels->tile_rows + zones,
+                 weights = (double)packed_bytes(p) / p->kernels->itemsize;
+    double slot = FC_COST_DIRECT_SLOT, pack = FC_COST_PACK_WEIGHT;
+    if (taps == 1 && !fc_channels_last(p, &p->x))
+        slot += p->stride[2] > 1 ? FC_COST_DIRECT_STRIDED : FC_COST_DIRECT_PAGES;
+    if (packed_bytes(p) > FC_FAR_BYTES)
+        pack += FC_COST_PACK_FAR_WEIGHT;
+    const double store = fc_channels_last(p, &p->y) ? 0 : FC_COST_STORE_TRANSPOSED;
+    return pack * weights + (double)p->groups * (rows * (slot * met + FC_COST_DIRECT_ZONE_ROWS * zone_taps) +
+                                                 panels * (FC_COST_DIRECT_TILE * (double)blocks * tiles +
+                                                           FC_COST_DIRECT_CHUNK * (tiles / CHUNK_TILES + zones)) +
+                                                 store * pixels * (double)p->out_channels);
 }
 
 /* The sums, a tenth more for walking the image in place, and grad_output packed for every block of rows. */

@@ -9,6 +9,7 @@
  * Goto and van de Geijn 2008. Accumulator: the dtype itself, started anew every block of input channels.
  */
 #include "algorithms/algorithm.h"
+#include "algorithms/cost.h"
 #include "algorithms/grad_weight.h"
 #include "algorithms/pointwise.h"
 
@@ -335,20 +336,31 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     (void)threads;
 }
 
-/* In units of one vector multiply-add: the sums, which lose a sixth to lanes that stream from L2, and the copies. */
 static double forward_cost(const fc_problem *p) {
     if (fc_pointwise_supports(p))
         return fc_pointwise_cost(p);
     im2col_run run = {.p = p};
     plan_bands(&run);
-    const double pixels = (double)fc_positions(p), out = (double)p->out_channels;
-    const double tiles = (double)(p->out_size[0] * run.row_bands * run.column_bands *
-                                  fc_ceil_div(run.rows * run.columns, p->kernels->lanes));
-    const double copied =
-        (double)(copies_a_channel(&run) * p->in_channels) * pixels * (double)(run.rows + run.halo) / (double)run.rows;
-    const double copy = fc_channels_last(p, &p->x) ? 1.0 : 0.3, store = fc_channels_last(p, &p->y) ? 3.0 : 0.0;
-    return (double)p->groups *
-           (1.16 * tiles * out * (double)(p->in_channels * run.taps) + copy * copied + store * pixels * out);
+    const int64_t lanes = p->kernels->lanes, tile = p->kernels->tile_rows, pixels = run.rows * run.columns;
+    const int64_t vectors = fc_ceil_div(pixels, lanes), most = p->kernels->tile_vectors;
+    const double bands = (double)(p->out_size[0] * run.row_bands * run.column_bands);
+    const double in = (double)p->in_channels, out = (double)p->out_channels, terms = in * (double)run.taps;
+    double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, tile, most);
+    if (vectors % most)
+        slots += fc_rows_slots(p->out_channels, tile, vectors % most);
+    const double tiles = (double)(fc_ceil_div(vectors, most) * fc_ceil_div(p->out_channels, tile));
+    const double copies = (double)copies_a_channel(&run) * in, rows = copies * (double)(run.rows + run.halo);
+    const int last = fc_channels_last(p, &p->x), strided = p->stride[2] > 1;
+    const double copy = last ? (strided ? FC_COST_COPY_TRANSPOSED_STRIDED : FC_COST_COPY_TRANSPOSED)
+                             : (strided ? FC_COST_COPY_STRIDED : FC_COST_COPY);
+    const double packed = pixels >= PANELS_WORTH_PACKING * run.panel ? terms * out : 0;
+    const double store = fc_channels_last(p, &p->y) ? FC_COST_STORE_SCATTERED : 0;
+    return (double)p->groups * (bands * (FC_COST_IM2COL_SLOT * slots * terms +
+                                         FC_COST_IM2COL_TILE * tiles * (double)fc_ceil_div(p->in_channels, run.block) +
+                                         FC_COST_PACK_WEIGHT * packed + copy * rows * (double)run.columns +
+                                         (last ? FC_COST_COPY_TRANSPOSED_ROW : FC_COST_COPY_ROW) * rows +
+                                         (last ? 0 : FC_COST_COPY_START) * copies + FC_COST_IM2COL_BAND) +
+                                store * (double)fc_positions(p) * out);
 }
 
 /* The sums, and the gathering of patches. */

@@ -9,6 +9,8 @@
  */
 #include "algorithms/pointwise.h"
 
+#include "algorithms/cost.h"
+
 #include <string.h>
 
 enum {
@@ -81,18 +83,30 @@ size_t fc_pointwise_scratch_bytes(const fc_problem *p, int threads) {
     return arena.used;
 }
 
-/* In units of one vector multiply-add: the sums, copies of the pixels, and of the weights for every band of them. */
 double fc_pointwise_cost(const fc_problem *p) {
     pointwise_run run;
     fc_arena arena = {0};
     lay_out(&run, &arena, p, 1);
-    const double in = (double)p->in_channels, out = (double)p->out_channels, pixels = (double)fc_positions(p);
-    const int64_t lanes = p->kernels->lanes, rest = run.pixels % lanes;
-    const double vectors = (double)p->out_size[0] * ((double)(run.pixels / lanes) + 1.6 * (double)rest / (double)lanes);
-    const double repacked = run.band >= PANELS_WORTH_PACKING * run.panel ? (double)(p->out_size[0] * run.bands) : 0;
-    const double copy = fc_channels_last(p, &p->x) ? 1.0 : 0.3, store = fc_channels_last(p, &p->y) ? 3.0 : 0.0;
-    return (double)p->groups *
-           (1.1 * vectors * in * out + copy * pixels * in + 0.5 * repacked * in * out + store * pixels * out);
+    const int64_t lanes = p->kernels->lanes, tile = p->kernels->tile_rows, most = p->kernels->tile_vectors;
+    const int64_t vectors = run.pixels / lanes, rest = run.pixels % lanes;
+    const double in = (double)p->in_channels, out = (double)p->out_channels, pixels = (double)run.pixels;
+    const double blocks = (double)fc_ceil_div(p->in_channels, run.block);
+    const double rows = (double)fc_ceil_div(p->out_channels, tile);
+    const int repacked = run.band >= PANELS_WORTH_PACKING * run.panel;
+    double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, tile, most), dots = 0;
+    if (vectors % most)
+        slots += fc_rows_slots(p->out_channels, tile, vectors % most);
+    if (rest)
+        dots = (double)fc_ceil_div(rest, most) * (FC_COST_POINTWISE_DOT * (double)fc_ceil_div(p->in_channels, lanes) *
+                                                      fc_rows_slots(p->out_channels, tile, fc_min(rest, most)) +
+                                                  FC_COST_POINTWISE_DOTS * rows * blocks);
+    const int strided = p->stride[2] > 1 && !fc_channels_last(p, &p->x);
+    const double store = fc_channels_last(p, &p->y) ? FC_COST_STORE_SCATTERED : 0;
+    return (double)(p->groups * p->out_size[0]) *
+           ((repacked ? FC_COST_POINTWISE_SLOT : FC_COST_POINTWISE_SLOT + FC_COST_POINTWISE_ROWS) * slots * in + dots +
+            FC_COST_POINTWISE_TILE * (double)fc_ceil_div(vectors, most) * rows * blocks +
+            (repacked ? FC_COST_POINTWISE_PACK_WEIGHT * (double)run.bands * in * out : 0) +
+            (strided ? FC_COST_POINTWISE_COPY_STRIDED : FC_COST_POINTWISE_COPY) * pixels * in + store * pixels * out);
 }
 
 /* Pixels [first, first + count) of a plane, row-major, as runs along rows; `flat`: the rows follow one another. */

@@ -19,6 +19,7 @@
  * plain sums, so that Inf and NaN stand exactly where these put them. After Lavin and Gray, CVPR 2016.
  */
 #include "algorithms/algorithm.h"
+#include "algorithms/cost.h"
 
 #include <string.h>
 
@@ -474,16 +475,26 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
     fc_parallel(run.blocks, threads, block_task, &run);
 }
 
-/* In units of one vector multiply-add: the products, and the transforms, measured. */
 static double forward_cost(const fc_problem *p) {
     const winograd_form form = form_of(p);
+    const fc_kernels *kernels = p->kernels;
     const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], form.edge[1]) *
                          (double)fc_ceil_div(p->out_size[2], form.edge[2]);
-    const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
-    const double in = (double)fc_ceil_div(p->in_channels, p->kernels->lanes), channels = (double)p->in_channels;
-    const double elements = (double)form.elements;
-    return (double)p->groups * (elements * tiles * vectors * channels * 1.15 + 7.2 * elements * tiles * in +
-                                5.6 * elements * tiles * vectors + 13.0 * (double)fc_taps(p) * channels * vectors);
+    const double elements = (double)form.elements, channels = (double)p->in_channels, out = (double)p->out_channels;
+    const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
+    const double panels = (double)fc_ceil_div(p->out_channels, panel_lanes(p));
+    const double lines = (double)(fc_ceil_div(p->groups * p->in_channels * kernels->itemsize, LINE)) *
+                         (double)(LINE / (kernels->lanes * kernels->itemsize));
+    const double sums = (double)fc_ceil_div(p->in_channels, sum_channels(p));
+    const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
+    const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
+    return FC_COST_WINOGRAD_INPUT * lines * tiles * elements +
+           (double)p->groups *
+               (FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
+                FC_COST_WINOGRAD_TILE * begun + FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors +
+                (FC_COST_WINOGRAD_TAP * (double)fc_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors +
+                FC_COST_WINOGRAD_PANEL * panels * blocks +
+                FC_COST_WINOGRAD_STORE * tiles * (double)(form.edge[1] * form.edge[2]) * out);
 }
 
 static double no_cost(const fc_problem *p) {

@@ -19,20 +19,29 @@ static double cost_of(const fc_algorithm *algorithm, const fc_problem *problem, 
     return grad_weight ? algorithm->grad_weight_cost(problem) : algorithm->forward_cost(problem);
 }
 
-static const fc_algorithm *choose(const fc_problem *problem, fc_algorithm_id id, int grad_weight) {
-    if ((unsigned)id >= FC_ALGORITHM_IDS)
+/* Whether a policy, or the algorithm itself, allows it. */
+static int is_candidate(const fc_problem *problem, fc_algorithm_id id, fc_algorithm_id asked, int grad_weight) {
+    const fc_algorithm *algorithm = ALGORITHMS[id];
+    if (!supports(algorithm, problem, grad_weight))
+        return 0;
+    if (asked == FC_EXACT && !algorithm->exact)
+        return 0;
+    return id == asked || grad_weight || !algorithm->by_default || algorithm->by_default(problem);
+}
+
+static const fc_algorithm *choose(const fc_problem *problem, fc_algorithm_id asked, int grad_weight) {
+    if ((unsigned)asked >= FC_ALGORITHM_IDS)
         return NULL;
-    if (id != FC_AUTO && id != FC_EXACT)
-        return supports(ALGORITHMS[id], problem, grad_weight) ? ALGORITHMS[id] : NULL;
+    if (asked != FC_AUTO && asked != FC_EXACT)
+        return supports(ALGORITHMS[asked], problem, grad_weight) ? ALGORITHMS[asked] : NULL;
     const fc_algorithm *best = NULL;
     double least = 0;
-    for (int i = FC_EXACT + 1; i < FC_ALGORITHM_IDS; ++i) {
-        if (!supports(ALGORITHMS[i], problem, grad_weight) || (id == FC_EXACT && !ALGORITHMS[i]->exact) ||
-            (ALGORITHMS[i]->by_default && !ALGORITHMS[i]->by_default(problem)))
+    for (int id = FC_EXACT + 1; id < FC_ALGORITHM_IDS; ++id) {
+        if (!is_candidate(problem, (fc_algorithm_id)id, asked, grad_weight))
             continue;
-        const double cost = cost_of(ALGORITHMS[i], problem, grad_weight);
+        const double cost = cost_of(ALGORITHMS[id], problem, grad_weight);
         if (!best || cost < least) {
-            best = ALGORITHMS[i];
+            best = ALGORITHMS[id];
             least = cost;
         }
     }
@@ -50,8 +59,8 @@ const char *fc_algorithm_needs(fc_algorithm_id id) {
     return (unsigned)id < FC_ALGORITHM_IDS && ALGORITHMS[id] ? ALGORITHMS[id]->needs : NULL;
 }
 
-double fc_algorithm_cost(const fc_problem *problem, fc_algorithm_id id, int grad_weight) {
-    return supports(ALGORITHMS[id], problem, grad_weight) ? cost_of(ALGORITHMS[id], problem, grad_weight) : 0;
+double fc_algorithm_cost(const fc_problem *problem, fc_algorithm_id id, fc_algorithm_id asked, int grad_weight) {
+    return is_candidate(problem, id, asked, grad_weight) ? cost_of(ALGORITHMS[id], problem, grad_weight) : 0;
 }
 
 const fc_algorithm *fc_choose_forward(const fc_problem *problem, fc_algorithm_id id) { return choose(problem, id, 0); }

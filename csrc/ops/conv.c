@@ -204,9 +204,19 @@ static void clear_plane(void *context, int64_t task, int thread) {
                                 (fc_matrix){(char *)value, 0, 0}, p->out_size[1], p->out_size[2]);
 }
 
+/* What is asked for of each phase. With a stride, kernels differ from phase to phase: few would suit Winograd, and errors
+ * would differ from one element to its neighbour. */
+static fc_algorithm_id asked_of_phases(const fc_problem *whole, const fc_options *options) {
+    int strided = 0;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        strided |= whole->stride[axis] > 1;
+    return strided && options->algorithm == FC_AUTO ? FC_EXACT : options->algorithm;
+}
+
 /* All phases of the transpose of `whole`, whose finish is that of the result. */
 static fc_status run_transposed(const fc_problem *whole, const fc_options *options) {
     const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
+    const fc_algorithm_id asked = asked_of_phases(whole, options);
     size_t bytes = 1;
     int unreached = 0; /* whether some positions meet no tap */
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
@@ -216,7 +226,7 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
             unreached = 1;
             continue;
         }
-        const fc_algorithm *algorithm = fc_choose_forward(&p, options->algorithm);
+        const fc_algorithm *algorithm = fc_choose_forward(&p, asked);
         if (!algorithm)
             return FC_UNSUPPORTED;
         const size_t needed = algorithm->forward_scratch_bytes(&p, NULL, threads);
@@ -237,7 +247,7 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
         const fc_problem p = phase_problem(whole, residue);
         if (fc_taps(&p) == 0)
             continue;
-        fc_choose_forward(&p, options->algorithm)->forward(&p, NULL, block, threads);
+        fc_choose_forward(&p, asked)->forward(&p, NULL, block, threads);
     } while (next_phase(whole, residue));
     fc_scratch_give(block);
     return FC_OK;
@@ -373,14 +383,13 @@ static double valid_multiply_adds(const fc_problem *p) {
     return all;
 }
 
-static fc_status add_choice(const fc_problem *p, const fc_options *options, int grad_weight, int threads,
+static fc_status add_choice(const fc_problem *p, fc_algorithm_id asked, int grad_weight, int threads,
                             fc_conv_choice *choice, double *heaviest) {
-    const fc_algorithm *algorithm =
-        grad_weight ? fc_choose_grad_weight(p, options->algorithm) : fc_choose_forward(p, options->algorithm);
+    const fc_algorithm *algorithm = grad_weight ? fc_choose_grad_weight(p, asked) : fc_choose_forward(p, asked);
     if (!algorithm)
         return FC_UNSUPPORTED;
     for (int id = FC_EXACT + 1; id < FC_ALGORITHM_IDS; ++id)
-        choice->cost[id] += fc_algorithm_cost(p, (fc_algorithm_id)id, grad_weight);
+        choice->cost[id] += fc_algorithm_cost(p, (fc_algorithm_id)id, asked, grad_weight);
     const double multiply_adds = valid_multiply_adds(p);
     choice->multiply_adds += multiply_adds;
     const size_t packed = grad_weight ? 0 : algorithm->packed_bytes(p);
@@ -410,12 +419,12 @@ fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *inp
     double heaviest = -1;
     *choice = (fc_conv_choice){.algorithm = FC_AUTO};
     if (pass != FC_GRAD_INPUT)
-        return add_choice(&whole, options, pass == FC_GRAD_WEIGHT, threads, choice, &heaviest);
+        return add_choice(&whole, options->algorithm, pass == FC_GRAD_WEIGHT, threads, choice, &heaviest);
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
         const fc_problem p = phase_problem(&whole, residue);
         if (fc_taps(&p) > 0)
-            status = add_choice(&p, options, 0, threads, choice, &heaviest);
+            status = add_choice(&p, asked_of_phases(&whole, options), 0, threads, choice, &heaviest);
     } while (status == FC_OK && next_phase(&whole, residue));
     return status;
 }

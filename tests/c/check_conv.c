@@ -181,7 +181,7 @@ static fc_conv_choice check_choice(const operands *o, const fc_options *options)
         for (int id = 0; id < FC_ALGORITHM_IDS; ++id) {
             if (id <= FC_EXACT ? choice.cost[id] != 0 : !(choice.cost[id] > 0 || id >= FC_WINOGRAD))
                 fail("a cost that cannot be");
-            if (options->algorithm == FC_AUTO && pass != FC_GRAD_INPUT && id > FC_EXACT && id < FC_WINOGRAD &&
+            if (options->algorithm == FC_AUTO && pass != FC_GRAD_INPUT && choice.cost[id] > 0 &&
                 choice.cost[id] < choice.cost[choice.algorithm])
                 fail("chose what is not cheapest");
         }
