@@ -42,17 +42,38 @@ typedef void (*fc_combine_row_fn)(char *dst, const char *src, ptrdiff_t count);
 /* dst[i] = src[i] / (divisors[i] * factor) */
 typedef void (*fc_divide_row_fn)(char *dst, const char *src, const char *divisors, double factor, ptrdiff_t count);
 typedef void (*fc_fill_row_fn)(char *dst, double value, ptrdiff_t count);
+/* The `before` elements in front of each of some lines and the `behind` ones after `count`, both rounded up to vectors. */
+typedef void (*fc_fill_ends_fn)(char *line, ptrdiff_t pitch, ptrdiff_t rows, double value, ptrdiff_t before,
+                                ptrdiff_t count, ptrdiff_t behind);
 
 typedef struct fc_span {
     ptrdiff_t first, count;
 } fc_span;
-typedef struct
-    fc_windows { /* `count` windows of `kernel` taps along a contiguous line, or if not NULL those of `spans` */
+/* Each row of dst: `count` windows of `kernel` taps of a contiguous line, or if not NULL those of `spans`, reduced and
+ * divided by `divisor` unless it is 0. Lines have room for two vectors behind their last window, and are overwritten.
+ * Up to dst_end, bytes behind the end of a row may be overwritten too: rows come in ascending order. */
+typedef struct fc_windows {
+    char *dst, *src, *dst_end;
+    ptrdiff_t rows, dst_row, src_row;
     ptrdiff_t count, kernel, stride, dilation;
     const fc_span *spans;
+    double divisor;
 } fc_windows;
-/* max, add: dst = windows reduced from the line src; spread: windows added into the line dst from src. */
-typedef void (*fc_windows_fn)(char *dst, const char *src, const fc_windows *windows);
+typedef void (*fc_windows_fn)(const fc_windows *windows);
+
+/* dst[row][run][i] = elements of src at taps[0] x taps[1] taps, reduced and divided by `divisor` unless it is 0; `runs`
+ * and what they consist of, `count` contiguous elements, are the same in both. Steps in bytes. Where fewer elements than
+ * lanes are left, bytes behind them are read up to src_end and overwritten up to dst_end. Returns whether there was a
+ * NaN, if the kernel looks for it. */
+typedef struct fc_reduction {
+    char *dst, *dst_end;
+    const char *src, *src_end;
+    ptrdiff_t rows, dst_row, src_row;
+    ptrdiff_t runs, dst_run, src_run, count;
+    ptrdiff_t taps[2], tap[2];
+    double divisor;
+} fc_reduction;
+typedef int (*fc_reduce_fn)(const fc_reduction *reduction);
 
 typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, rows and depths already clipped */
     const char *plane;

@@ -27,6 +27,12 @@ typedef struct backward_run {
     atomic_int bad;
 } backward_run;
 
+static int64_t fc_pool_line_length(const fc_pool_grid *grid) {
+    const fc_pool_params *params = &grid->params;
+    return grid->adaptive ? grid->in[2]
+                          : (grid->out[2] - 1) * params->stride[2] + (params->kernel[2] - 1) * params->dilation[2] + 1;
+}
+
 static void lay_out(backward_run *run, fc_arena *arena, int threads) {
     const size_t item = (size_t)run->kernels->itemsize;
     const int64_t outputs = run->grad_output->size[4];
@@ -107,7 +113,7 @@ static void spread_plane(const backward_run *run, int64_t plane, char *sums, int
                                  g->size[4]);
             kernels->divide_row(row, row, run->divisors, factor, g->size[4]);
             memset(line, 0, (size_t)(run->line_length * item));
-            kernels->spread_windows(line, row, &run->windows);
+            {fc_windows w=run->windows; w.dst=line; w.src=row; kernels->spread_windows(&w);}
             const fc_pool_rows depths = fc_pool_rows_of(grid, 0, d);
             const fc_pool_rows heights = fc_pool_rows_of(grid, 1, h);
             for (int64_t i = depths.first; i < depths.end; ++i)
@@ -153,7 +159,7 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
         return FC_OUT_OF_MEMORY;
     lay_out(run, &arena, threads);
     if (run->average)
-        run->windows = fc_pool_windows(&run->grid, run->spans);
+        {run->windows = (fc_windows){.count=run->grid.out[2],.kernel=run->grid.adaptive?0:run->grid.params.kernel[2],.stride=run->grid.params.stride[2],.dilation=1,.spans=run->grid.adaptive?run->spans:NULL}; if (run->grid.adaptive) fc_pool_fill_spans(&run->grid,run->spans);}
     for (int64_t o = 0; run->average && o < run->grad_output->size[4]; ++o) {
         const int64_t override = run->grid.params.divisor_override;
         const int64_t extent = override ? override : fc_pool_extent(&run->grid, 2, o);

@@ -82,17 +82,24 @@ static void sum_row(operands *o) {
 }
 
 static void windows(operands *o, fc_windows_fn fn, ptrdiff_t kernel, ptrdiff_t stride) {
-    const fc_windows all = {COUNT, kernel, stride, 1, NULL};
-    fn(o->c, o->a, &all);
+    const fc_windows all = {.dst = o->c,
+                            .dst_end = o->c,
+                            .src = o->a,
+                            .rows = 1,
+                            .count = COUNT,
+                            .kernel = kernel,
+                            .stride = stride,
+                            .dilation = 1};
+    fn(&all);
 }
 
-static void max_2_2(operands *o) { windows(o, o->kernels->max_windows, 2, 2); }
+static void max_2_2(operands *o) { windows(o, o->kernels->windows_larger, 2, 2); }
 
-static void max_3_2(operands *o) { windows(o, o->kernels->max_windows, 3, 2); }
+static void max_3_2(operands *o) { windows(o, o->kernels->windows_larger, 3, 2); }
 
-static void max_3_1(operands *o) { windows(o, o->kernels->max_windows, 3, 1); }
+static void max_3_1(operands *o) { windows(o, o->kernels->windows_larger, 3, 1); }
 
-static void add_3_1(operands *o) { windows(o, o->kernels->add_windows, 3, 1); }
+static void add_3_1(operands *o) { windows(o, o->kernels->windows_add, 3, 1); }
 
 static void spread_3_1(operands *o) { windows(o, o->kernels->spread_windows, 3, 1); }
 

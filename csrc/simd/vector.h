@@ -64,6 +64,15 @@ static inline FC_V FC_NAME(select_negative)(FC_V x, FC_V yes, FC_V no) {
     return FC_NAME(select)(x < FC_NAME(zero)(), yes, no);
 }
 
+/* The first of equal values stays, and a NaN in `best`; one in x is lost. One instruction where a set has it. */
+static inline FC_V FC_NAME(larger)(FC_V best, FC_V x) {
+#ifdef FC_SIMD_LARGER
+    return FC_NAME2(simd_larger, FC_DTYPE, FC_ISA)(x, best);
+#else
+    return FC_NAME(select)(x > best, x, best);
+#endif
+}
+
 /* The first of equal values stays; NaN, once met, stays. */
 static inline FC_V FC_NAME(max)(FC_V best, FC_V x) { return FC_NAME(select)((x > best) | (x != x), x, best); }
 
