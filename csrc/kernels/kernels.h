@@ -61,6 +61,20 @@ typedef struct fc_windows {
 } fc_windows;
 typedef void (*fc_windows_fn)(const fc_windows *windows);
 
+/* Rows of `count` windows, one of lanes at least and one more where there is padding; each window `taps` (1 to 3) rows by
+ * `kernel` (2 or 3) columns, `stride` (1 or 2) columns from the next, divided by `divisor` when summed. front, behind:
+ * the first column of the first window, the last one of the last are padding; src is the first column that is not.
+ * Returns whether there was a NaN, if the kernel looks for it. */
+typedef struct fc_pool_rows_job {
+    char *dst;
+    const char *src;
+    ptrdiff_t rows, dst_row, src_row, count;
+    ptrdiff_t taps, tap, kernel, stride;
+    int front, behind;
+    double divisor;
+} fc_pool_rows_job;
+typedef int (*fc_pool_rows_fn)(const fc_pool_rows_job *job);
+
 /* dst[row][run][i] = elements of src at taps[0] x taps[1] taps, reduced and divided by `divisor` unless it is 0; `runs`
  * and what they consist of, `count` contiguous elements, are the same in both. Steps in bytes. Where fewer elements than
  * lanes are left, bytes behind them are read up to src_end and overwritten up to dst_end. Returns whether there was a

@@ -23,6 +23,8 @@ typedef struct pool_run {
     int average;
     int lanes_last; /* channels lie along the lanes */
     int flat;       /* windows one column wide: no line */
+    int small;      /* windows that one kernel does at once: no line either */
+    int64_t behind; /* columns of padding in the last window of a row */
     int copied;     /* input rows are copied first */
     int indirect;   /* output rows are made in scratch */
     int even;       /* one divisor along a row */
@@ -75,21 +77,29 @@ static void plan(pool_run *run) {
     run->even = fc_pool_even(&run->grid, 2);
     run->inside = fc_pool_inside(&run->grid, 1);
 
+    run->behind = fc_max((y->size[4] - 1) * params->stride[2] - params->padding[2][0] + run->reach[2] - x->size[4], 0);
+    run->small = in_rows && !run->grid.adaptive && params->kernel[0] == 1 && params->kernel[1] <= 3 &&
+                 params->kernel[2] >= 2 && params->kernel[2] <= 3 && params->dilation[2] == 1 &&
+                 params->stride[2] <= 2 && params->padding[2][0] <= 1 && run->behind <= 1 &&
+                 y->size[4] >= lanes + (params->padding[2][0] || run->behind);
+
     const int64_t channels = y->size[1];
     run->block = run->lanes_last ? fc_min(channels, (run->flat ? FLAT_BYTES : BLOCK_BYTES) / item) : 1;
     const int64_t stride = params->stride[2], fit = LINE_BYTES / item / run->block - run->reach[2];
-    run->columns = run->grid.adaptive ? y->size[4] : fc_min(fc_max(fit / stride + 1, 2 * lanes), y->size[4]);
+    run->columns = run->grid.adaptive || run->small ? y->size[4] : fc_min(fc_max(fit / stride + 1, 2 * lanes), y->size[4]);
     run->panels = fc_ceil_div(y->size[4], run->columns);
     const int64_t length =
         run->grid.adaptive ? x->size[4] : fc_sum(fc_product(run->columns - 1, stride), run->reach[2]);
     run->pitch = fc_sum(fc_product(length, run->block), 4 * lanes - 1) / lanes * lanes;
     run->rows = fc_min(fc_min(fc_max(BAND_BYTES / item / run->pitch, 1), MOST_ROWS), y->size[3]);
+    if (run->small) /* pairs of rows */
+        run->rows = fc_min(fc_max(TASK_ELEMENTS / y->size[4] / 2, 1) * 2, y->size[3]);
     if (run->flat && !run->copied && !run->indirect)
         run->rows = y->size[3];
     run->bands = fc_ceil_div(y->size[3], run->rows);
     /* Small planes are done several at a time. */
     run->stack = 1;
-    if (!run->lanes_last && !run->copied && !run->indirect && !run->flat && run->panels == 1 && run->bands == 1 &&
+    if (!run->lanes_last && !run->copied && !run->indirect && !run->flat && !run->small && run->panels == 1 && run->bands == 1 &&
         y->stride[1] == y->size[3] * y->stride[3])
         run->stack = run->block = fc_min(channels, fc_max(BAND_BYTES / item / run->pitch / run->rows, 1));
     run->blocks = fc_ceil_div(channels, run->block);
@@ -109,7 +119,7 @@ static void lay_out(pool_run *run, fc_arena *arena, int threads) {
                                     most_rows_read(run, 2, run->columns));
     for (int t = 0; t < threads; ++t) {
         char *copy = fc_arena_take(arena, run->copied ? read : 0, item);
-        char *lines = fc_arena_take(arena, run->flat ? 0 : fc_product(run->stack * run->rows, run->pitch), item);
+        char *lines = fc_arena_take(arena, run->flat || run->small ? 0 : fc_product(run->stack * run->rows, run->pitch), item);
         char *result = fc_arena_take(arena, run->indirect ? run->rows * run->columns * run->block : 0, item);
         if (arena->base) {
             run->copy[t] = copy;
@@ -196,6 +206,39 @@ static void copy_output(const pool_run *run, const pool_piece *p) {
     for (int64_t row = 0; row < p->rows; ++row)
         run->kernels->copy_matrix((fc_matrix){to + row * y->stride[3] * item, y->stride[4] * item, y->stride[1] * item},
                                   (fc_matrix){p->y + row * p->y_row, p->y_column, item}, p->columns, p->side);
+}
+
+/* ---- both at once ---- */
+
+static int pool_small(const pool_run *run, const pool_piece *p, fc_pool_rows_fn fn) {
+    const fc_pool_params *params = &run->grid.params;
+    fc_pool_rows_job job = {
+        .dst = p->y,
+        .dst_row = p->y_row,
+        .src_row = params->stride[1] * p->x_step[1],
+        .count = p->columns,
+        .tap = params->dilation[1] * p->x_step[1],
+        .kernel = params->kernel[2],
+        .stride = params->stride[2],
+        .front = p->before > 0,
+        .behind = run->behind > 0,
+    };
+    int nan = 0;
+    const int64_t end = p->row + p->rows;
+    for (int64_t o = p->row; o < end; o += job.rows, job.dst += job.rows * job.dst_row) {
+        const fc_pool_rows rows = fc_pool_rows_of(&run->grid, 1, o);
+        job.rows = o >= run->inside.begin && o < run->inside.end ? fc_min(run->inside.end, end) - o : 1;
+        job.src = p->x + p->depths.first * p->x_step[0] + rows.first * p->x_step[1];
+        job.taps = rows.count;
+        const double divisor =
+            run->average ? fc_pool_divisor(&run->grid, 0, p->depth) * fc_pool_divisor(&run->grid, 1, o) : 1;
+        job.divisor = run->average && run->even ? divisor * fc_pool_divisor(&run->grid, 2, 0) : 1;
+        nan |= fn(&job);
+        for (int64_t row = 0; run->average && !run->even && row < job.rows; ++row)
+            run->kernels->divide_row(job.dst + row * job.dst_row, job.dst + row * job.dst_row, run->divisors, divisor,
+                                     p->columns);
+    }
+    return nan;
 }
 
 /* ---- vertical ---- */
@@ -316,6 +359,13 @@ static void pool_piece_of(const pool_run *run, int64_t index, int thread) {
     const fc_kernels *kernels = run->kernels;
     const ptrdiff_t item = kernels->itemsize;
     const pool_piece p = piece_of(run, index, thread);
+    if (run->small) {
+        if (pool_small(run, &p, run->average ? kernels->pool_add : kernels->pool_larger))
+            pool_small(run, &p, kernels->pool_max);
+        if (run->indirect)
+            copy_output(run, &p);
+        return;
+    }
     /* Where the first input column lies in a line: aligned. */
     const ptrdiff_t front = run->flat ? 0 : fc_round_up(p.before * p.side, kernels->lanes) * item;
     char *lines = run->lines[thread] + front;

@@ -37,6 +37,10 @@ fc_pool_rows fc_pool_rows_of(const fc_pool_grid *grid, int axis, int64_t output)
     const int64_t dilation = params->dilation[axis];
     int64_t first = output * params->stride[axis] - params->padding[axis][0];
     const int64_t end = fc_min(first + (params->kernel[axis] - 1) * dilation + 1, in);
+    if (dilation == 1) { /* without a division */
+        first = fc_max(first, 0);
+        return (fc_pool_rows){first, end, 1, fc_max(end - first, 0)};
+    }
     if (first < 0)
         first += fc_ceil_div(-first, dilation) * dilation;
     return (fc_pool_rows){first, end, dilation, end > first ? fc_ceil_div(end - first, dilation) : 0};

@@ -64,6 +64,14 @@ static inline FC_V FC_NAME(select_negative)(FC_V x, FC_V yes, FC_V no) {
     return FC_NAME(select)(x < FC_NAME(zero)(), yes, no);
 }
 
+static inline int FC_NAME(any_nan)(FC_V x) {
+    const FC_NAME(mask) nan = x != x;
+    FC_INT any = 0;
+    for (int lane = 0; lane < FC_LANES; ++lane)
+        any |= nan[lane];
+    return any != 0;
+}
+
 /* The first of equal values stays, and a NaN in `best`; one in x is lost. One instruction where a set has it. */
 static inline FC_V FC_NAME(larger)(FC_V best, FC_V x) {
 #ifdef FC_SIMD_LARGER
@@ -86,18 +94,37 @@ static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x
 
 #if FC_VECTOR_BYTES / FC_ITEM == 16
 #define FC_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define FC_NEXT 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+#define FC_PREVIOUS 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+#define FC_PREVIOUS2 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
 #elif FC_VECTOR_BYTES / FC_ITEM == 8
 #define FC_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define FC_NEXT 1, 2, 3, 4, 5, 6, 7, 8
+#define FC_PREVIOUS 7, 8, 9, 10, 11, 12, 13, 14
+#define FC_PREVIOUS2 6, 7, 8, 9, 10, 11, 12, 13
 #elif FC_VECTOR_BYTES / FC_ITEM == 4
 #define FC_EVEN 0, 2, 4, 6
+#define FC_NEXT 1, 2, 3, 4
+#define FC_PREVIOUS 3, 4, 5, 6
+#define FC_PREVIOUS2 2, 3, 4, 5
 #else
 #define FC_EVEN 0, 2
+#define FC_NEXT 1, 2
+#define FC_PREVIOUS 1, 2
+#define FC_PREVIOUS2 0, 1
 #endif
 
 /* Every second element, from 2 * FC_LANES elements at `at`. */
 static inline FC_V FC_NAME(load_even)(const char *at) {
     return FC_SHUFFLE(FC_NAME(mask), FC_NAME(load)(at), FC_NAME(load)(at + FC_VECTOR_BYTES), FC_EVEN);
 }
+
+/* Elements one lane down, one up, or two: the first of `next`, the last of `before` fill the gap. */
+static inline FC_V FC_NAME(move_down)(FC_V x, FC_V next) { return FC_SHUFFLE(FC_NAME(mask), x, next, FC_NEXT); }
+
+static inline FC_V FC_NAME(move_up)(FC_V x, FC_V before) { return FC_SHUFFLE(FC_NAME(mask), before, x, FC_PREVIOUS); }
+
+static inline FC_V FC_NAME(move_up2)(FC_V x, FC_V before) { return FC_SHUFFLE(FC_NAME(mask), before, x, FC_PREVIOUS2); }
 
 /* Even and odd elements of two vectors by one shuffle within 16 bytes, where vectors are longer: not in order, which
  * `unpair` restores, by moving 8 bytes at a time. */
