@@ -61,6 +61,11 @@ typedef struct fc_windows {
 } fc_windows;
 typedef void (*fc_windows_fn)(const fc_windows *windows);
 
+/* dst[p] = the `count` elements of plane p, each plane contiguous and `step` bytes from the next, reduced and divided by
+ * `divisor` unless it is 0; dst is contiguous. */
+typedef void (*fc_planes_fn)(char *dst, const char *src, ptrdiff_t step, ptrdiff_t planes, ptrdiff_t count,
+                             double divisor);
+
 /* Rows of `count` windows, one of lanes at least and one more where there is padding; each window `taps` (1 to 3) rows by
  * `kernel` (2 or 3) columns, `stride` (1 or 2) columns from the next, divided by `divisor` when summed. front, behind:
  * the first column of the first window, the last one of the last are padding; src is the first column that is not.

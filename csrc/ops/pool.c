@@ -23,7 +23,7 @@ typedef struct pool_run {
     int average;
     int lanes_last; /* channels lie along the lanes */
     int flat;       /* windows one column wide: no line */
-    int small;      /* windows that one kernel does at once: no line either */
+    int small;      /* windows that one kernel does at once: lines only where there is NaN */
     int64_t behind; /* columns of padding in the last window of a row */
     int copied;     /* input rows are copied first */
     int indirect;   /* output rows are made in scratch */
@@ -119,7 +119,7 @@ static void lay_out(pool_run *run, fc_arena *arena, int threads) {
                                     most_rows_read(run, 2, run->columns));
     for (int t = 0; t < threads; ++t) {
         char *copy = fc_arena_take(arena, run->copied ? read : 0, item);
-        char *lines = fc_arena_take(arena, run->flat || run->small ? 0 : fc_product(run->stack * run->rows, run->pitch), item);
+        char *lines = fc_arena_take(arena, run->flat ? 0 : fc_product(run->stack * run->rows, run->pitch), item);
         char *result = fc_arena_take(arena, run->indirect ? run->rows * run->columns * run->block : 0, item);
         if (arena->base) {
             run->copy[t] = copy;
@@ -359,17 +359,20 @@ static void pool_piece_of(const pool_run *run, int64_t index, int thread) {
     const fc_kernels *kernels = run->kernels;
     const ptrdiff_t item = kernels->itemsize;
     const pool_piece p = piece_of(run, index, thread);
+    int nan = 0;
     if (run->small) {
-        if (pool_small(run, &p, run->average ? kernels->pool_add : kernels->pool_larger))
-            pool_small(run, &p, kernels->pool_max);
-        if (run->indirect)
-            copy_output(run, &p);
-        return;
+        nan = pool_small(run, &p, run->average ? kernels->pool_add : kernels->pool_larger);
+        if (!nan) {
+            if (run->indirect)
+                copy_output(run, &p);
+            return;
+        }
     }
     /* Where the first input column lies in a line: aligned. */
     const ptrdiff_t front = run->flat ? 0 : fc_round_up(p.before * p.side, kernels->lanes) * item;
     char *lines = run->lines[thread] + front;
-    const int nan = reduce_rows(run, &p, lines, run->average ? kernels->reduce_add : kernels->reduce_larger);
+    if (!nan)
+        nan = reduce_rows(run, &p, lines, run->average ? kernels->reduce_add : kernels->reduce_larger);
     if (nan)
         reduce_rows(run, &p, lines, kernels->reduce_max);
     if (!run->flat) {
@@ -412,31 +415,51 @@ static void pool_task(void *context, int64_t task, int thread) {
 
 /* ---- a call ---- */
 
-/* Windows that hold all of the input become a column or a row of it. */
-static void merge_whole(pool_run *run) {
+/* One window that holds all of the input becomes a column of it, if channels are side by side; returns whether planes lie
+ * contiguous instead. */
+static int merge_whole(pool_run *run) {
     fc_pool_grid *grid = &run->grid;
     double divisor = 1;
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         if (grid->out[axis] != 1 || fc_pool_rows_of(grid, axis, 0).count != grid->in[axis])
-            return;
+            return 0;
         divisor *= fc_pool_divisor(grid, axis, 0);
     }
-    fc_tensor *x = &run->input;
+    fc_tensor merged = run->input, *x = &merged;
     fc_merge_spatial(&x, 1);
-    if (x->size[2] != 1 || x->size[3] != 1)
-        return;
     const int64_t length = x->size[4];
-    const int axis = x->stride[1] == 1 && x->stride[4] != 1 ? 1 : 2;
-    if (axis == 1) {
-        x->size[3] = length;
-        x->stride[3] = x->stride[4];
-        x->size[4] = 1;
-    }
-    *grid = (fc_pool_grid){{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, (int64_t)divisor},
-                           {1, x->size[3], x->size[4]},
+    if (x->size[2] != 1 || x->size[3] != 1 || (x->stride[4] != 1 && x->stride[1] != 1))
+        return 0;
+    *grid = (fc_pool_grid){{{1, length, 1}, {1, 1, 1}, {1, 1, 1}, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, (int64_t)divisor},
+                           {1, length, 1},
                            {1, 1, 1},
                            0};
-    grid->params.kernel[axis] = length;
+    run->input = merged;
+    if (x->stride[4] == 1)
+        return 1;
+    run->input.size[3] = length;
+    run->input.stride[3] = x->stride[4];
+    run->input.size[4] = 1;
+    return 0;
+}
+
+enum { PLANES_A_TASK = 64 };
+
+static void whole_planes_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const pool_run *run = context;
+    const fc_tensor *x = &run->input, *y = run->output;
+    const ptrdiff_t item = run->kernels->itemsize;
+    const int64_t n = task / run->blocks, c = task % run->blocks * PLANES_A_TASK;
+    const int64_t planes = fc_min(x->size[1] - c, PLANES_A_TASK);
+    char *to = fc_plane(y, n, c, item);
+    double room[PLANES_A_TASK];
+    char *result = y->stride[1] == 1 ? to : (char *)room;
+    (run->average ? run->kernels->planes_add : run->kernels->planes_max)(
+        result, fc_plane(x, n, c, item), x->stride[1] * item, planes, x->size[4],
+        run->average ? (double)run->grid.params.divisor_override : 0);
+    if (result != to)
+        run->kernels->copy_matrix((fc_matrix){to, 0, y->stride[1] * item}, (fc_matrix){result, 0, item}, 1, planes);
 }
 
 static void fill_divisors(const pool_run *run) {
@@ -451,7 +474,11 @@ static fc_status pool_forward(pool_run *run, const fc_options *options) {
     const int threads = fc_elementwise_threads(&run->input, options);
     if (run->indices)
         return fc_pool_indexed(run->kernels, &run->input, &run->grid, run->output, run->indices, threads);
-    merge_whole(run);
+    if (merge_whole(run)) {
+        run->blocks = fc_ceil_div(run->input.size[1], PLANES_A_TASK);
+        fc_parallel(run->input.size[0] * run->blocks, threads, whole_planes_task, run);
+        return FC_OK;
+    }
     plan(run);
     fc_arena arena = {0};
     lay_out(run, &arena, threads);
