@@ -94,6 +94,31 @@ typedef struct fc_reduction {
 } fc_reduction;
 typedef int (*fc_reduce_fn)(const fc_reduction *reduction);
 
+/* Places are integers of the size of an element. firsts[o] = first column, of those `dilation` apart from
+ * start + o * stride on, that is not negative; a whole number of vectors. */
+typedef void (*fc_first_columns_fn)(char *firsts, int64_t start, int64_t stride, int64_t dilation, ptrdiff_t count);
+/* best[row][o] and column[row][o]: the largest of the taps of window o along a line and its column of the plane, where
+ * `start` is that of the line's first element. side: channels side by side in each element of a line and of the results.
+ * Lines have room for two vectors behind their last window, results for one. */
+typedef struct fc_argmax_columns {
+    char *best, *column;
+    const char *src, *firsts;
+    ptrdiff_t rows, src_row, row, count, side, kernel, stride, dilation;
+    int64_t start;
+} fc_argmax_columns;
+typedef void (*fc_argmax_columns_fn)(const fc_argmax_columns *columns);
+/* dst[row][i], indices[row][i]: the largest of best at taps[0] x taps[1] taps, and column there + place + row * place_row
+ * + the tap's own. Steps in bytes. */
+typedef struct fc_argmax_rows {
+    char *dst;
+    int64_t *indices;
+    const char *best, *column;
+    ptrdiff_t rows, dst_row, indices_row, src_row, count;
+    ptrdiff_t taps[2], tap[2];
+    int64_t place, place_row, tap_place[2];
+} fc_argmax_rows;
+typedef void (*fc_argmax_rows_fn)(const fc_argmax_rows *rows);
+
 typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, rows and depths already clipped */
     const char *plane;
     ptrdiff_t axis[FC_SPATIAL]; /* byte strides */
