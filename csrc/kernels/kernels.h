@@ -94,6 +94,16 @@ typedef struct fc_reduction {
 } fc_reduction;
 typedef int (*fc_reduce_fn)(const fc_reduction *reduction);
 
+typedef struct fc_interleave { /* dst[row][phases * i + p] = src[p][row][i], `count` elements a row of dst */
+    char *dst;
+    const char *const *src;
+    ptrdiff_t rows, dst_row, src_row, count, phases;
+} fc_interleave;
+typedef void (*fc_interleave_fn)(const fc_interleave *interleave);
+/* All `count` elements of plane p, contiguous, are values[p] / divisor. */
+typedef void (*fc_fill_planes_fn)(char *dst, ptrdiff_t step, ptrdiff_t planes, ptrdiff_t count, const char *values,
+                                  ptrdiff_t value_step, double divisor);
+
 /* Places are integers of the size of an element. firsts[o] = first column, of those `dilation` apart from
  * start + o * stride on, that is not negative; a whole number of vectors. */
 typedef void (*fc_first_columns_fn)(char *firsts, int64_t start, int64_t stride, int64_t dilation, ptrdiff_t count);

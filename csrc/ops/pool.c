@@ -98,8 +98,8 @@ static int reduce_rows(const fc_pool_run *run, const fc_pool_piece *p, char *lin
 /* ---- horizontal ---- */
 
 /* Some rows of outputs that share what they are divided by, but for what depends on the column. */
-static void reduce_planes(const fc_pool_run *run, const fc_pool_piece *p, char *line, char *y, int64_t rows, double divisor,
-                          fc_windows_fn fn) {
+static void reduce_planes(const fc_pool_run *run, const fc_pool_piece *p, char *line, char *y, int64_t rows,
+                          double divisor, fc_windows_fn fn) {
     const ptrdiff_t item = run->kernels->itemsize;
     const fc_windows windows = {
         .dst = y,
@@ -122,8 +122,8 @@ static void reduce_planes(const fc_pool_run *run, const fc_pool_piece *p, char *
                                      p->columns);
 }
 
-static void reduce_channels(const fc_pool_run *run, const fc_pool_piece *p, char *line, char *y, int64_t rows, double divisor,
-                            fc_reduce_fn fn) {
+static void reduce_channels(const fc_pool_run *run, const fc_pool_piece *p, char *line, char *y, int64_t rows,
+                            double divisor, fc_reduce_fn fn) {
     const fc_pool_params *params = &run->grid.params;
     const ptrdiff_t pixel = p->side * run->kernels->itemsize;
     const fc_range inside = fc_pool_inside(&run->grid, 2);
@@ -182,8 +182,8 @@ static void pool_one(const fc_pool_run *run, int64_t index, int thread) {
         reduce_rows(run, &p, lines, kernels->reduce_max);
     if (!run->flat) {
         if (p.count < p.length)
-            kernels->fill_ends(lines, run->pitch * item, p.stack * p.rows, run->average ? 0.0 : -INFINITY, p.before * p.side,
-                               p.count * p.side, (p.length - p.before - p.count) * p.side);
+            kernels->fill_ends(lines, run->pitch * item, p.stack * p.rows, run->average ? 0.0 : -INFINITY,
+                               p.before * p.side, p.count * p.side, (p.length - p.before - p.count) * p.side);
         lines -= p.before * p.side * item;
         const int alike = !run->average || fc_pool_even(&run->grid, 1);
         const int64_t all = p.stack * p.rows;
@@ -192,9 +192,8 @@ static void pool_one(const fc_pool_run *run, int64_t index, int thread) {
             const int64_t o = p.row + row % p.rows;
             if (!alike)
                 rows = o >= run->inside.begin && o < run->inside.end ? fc_min(run->inside.end, p.row + p.rows) - o : 1;
-            const double divisor = run->average ? fc_pool_divisor(&run->grid, 0, p.depth) *
-                                                      fc_pool_divisor(&run->grid, 1, o)
-                                                : 0;
+            const double divisor =
+                run->average ? fc_pool_divisor(&run->grid, 0, p.depth) * fc_pool_divisor(&run->grid, 1, o) : 0;
             char *line = lines + row * run->pitch * item, *y = p.y + row * p.y_row;
             if (run->lanes_last)
                 reduce_channels(run, &p, line, y, rows, divisor,

@@ -26,7 +26,6 @@ fc_pool_grid fc_pool_grid_adaptive(const int64_t in[FC_SPATIAL], const int64_t o
     return grid;
 }
 
-
 fc_pool_rows fc_pool_rows_of(const fc_pool_grid *grid, int axis, int64_t output) {
     const fc_pool_params *params = &grid->params;
     const int64_t in = grid->in[axis], out = grid->out[axis];

@@ -4,7 +4,14 @@
 
 #include "ops/elementwise.h"
 
-enum { LINE_BYTES = 4 << 10, BAND_BYTES = 12 << 10, MOST_ROWS = 32, BLOCK_BYTES = 256, INDEXED_BYTES = 24 << 10, FLAT_BYTES = 4 << 10 };
+enum {
+    LINE_BYTES = 4 << 10,
+    BAND_BYTES = 12 << 10,
+    MOST_ROWS = 32,
+    BLOCK_BYTES = 256,
+    INDEXED_BYTES = 24 << 10,
+    FLAT_BYTES = 4 << 10
+};
 enum { TASK_ELEMENTS = 16 << 10 };
 
 static int64_t most_rows_read(const fc_pool_run *run, int axis, int64_t outputs) {
@@ -42,7 +49,8 @@ void fc_pool_plan(fc_pool_run *run) {
     const int64_t channels = y->size[1];
     run->block = run->lanes_last ? fc_min(channels, (run->flat ? FLAT_BYTES : BLOCK_BYTES) / item) : 1;
     const int64_t stride = params->stride[2], fit = LINE_BYTES / item / run->block - run->reach[2];
-    run->columns = run->grid.adaptive || run->small ? y->size[4] : fc_min(fc_max(fit / stride + 1, 2 * lanes), y->size[4]);
+    run->columns =
+        run->grid.adaptive || run->small ? y->size[4] : fc_min(fc_max(fit / stride + 1, 2 * lanes), y->size[4]);
     run->panels = fc_ceil_div(y->size[4], run->columns);
     const int64_t length =
         run->grid.adaptive ? x->size[4] : fc_sum(fc_product(run->columns - 1, stride), run->reach[2]);
@@ -64,8 +72,8 @@ void fc_pool_plan(fc_pool_run *run) {
     run->bands = fc_ceil_div(y->size[3], run->rows);
     /* Small planes are done several at a time. */
     run->stack = 1;
-    if (!run->lanes_last && !run->copied && !run->indirect && !run->flat && !run->small && !run->indices && run->panels == 1 && run->bands == 1 &&
-        y->stride[1] == y->size[3] * y->stride[3])
+    if (!run->lanes_last && !run->copied && !run->indirect && !run->flat && !run->small && !run->indices &&
+        run->panels == 1 && run->bands == 1 && y->stride[1] == y->size[3] * y->stride[3])
         run->stack = run->block = fc_min(channels, fc_max(BAND_BYTES / item / run->pitch / run->rows, 1));
     run->blocks = fc_ceil_div(channels, run->block);
     run->pieces = y->size[0] * run->blocks * y->size[2] * run->panels * run->bands;

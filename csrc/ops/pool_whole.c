@@ -41,9 +41,9 @@ static void whole_planes_task(void *context, int64_t task, int thread) {
     char *to = fc_plane(y, n, c, item);
     double room[PLANES_A_TASK];
     char *result = y->stride[1] == 1 ? to : (char *)room;
-    (run->average ? run->kernels->planes_add : run->kernels->planes_max)(
-        result, fc_plane(x, n, c, item), x->stride[1] * item, planes, x->size[4],
-        run->average ? (double)run->grid.params.divisor_override : 0);
+    (run->average ? run->kernels->planes_add
+                  : run->kernels->planes_max)(result, fc_plane(x, n, c, item), x->stride[1] * item, planes, x->size[4],
+                                              run->average ? (double)run->grid.params.divisor_override : 0);
     if (result != to)
         run->kernels->copy_matrix((fc_matrix){to, 0, y->stride[1] * item}, (fc_matrix){result, 0, item}, 1, planes);
 }
