@@ -94,10 +94,12 @@ typedef struct fc_reduction {
 } fc_reduction;
 typedef int (*fc_reduce_fn)(const fc_reduction *reduction);
 
-typedef struct fc_interleave { /* dst[row][phases * i + p] = src[p][row][i], `count` elements a row of dst */
+/* dst[row][phases * i + p] = src[p][row][i], `count` elements a row of dst, each row made `copies` times `copy_row` bytes
+ * apart. A vector behind the elements needed of src may be read. */
+typedef struct fc_interleave {
     char *dst;
     const char *const *src;
-    ptrdiff_t rows, dst_row, src_row, count, phases;
+    ptrdiff_t rows, dst_row, src_row, count, phases, copies, copy_row;
 } fc_interleave;
 typedef void (*fc_interleave_fn)(const fc_interleave *interleave);
 /* All `count` elements of plane p, contiguous, are values[p] / divisor. */

@@ -20,7 +20,9 @@ typedef struct spread_run {
     int64_t block, blocks, rows, bands, pieces, together;
     int64_t shares;                 /* rows of grad_output of a piece, of one depth */
     int64_t share_pitch, pitch;     /* elements */
-    int64_t front, phase_pitch;     /* zeros in front of a line; from residue to residue */
+    int64_t front; /* zeros in front of a line */
+    int even;      /* one divisor for all */
+    double divisor;
     fc_span *spans;                 /* outputs that hold each column */
     char *divisors, *last_divisors; /* of a row, for all channels side by side, and for those of the last block */
     char **share, **lines, **phases, **result;
@@ -61,7 +63,6 @@ static void plan(spread_run *run) {
     const int64_t behind = (x->size[4] - 1 + params->padding[2][0]) / stride + 1 - g->size[4];
     run->share_pitch = fc_round_up(g->size[4] * run->block, lanes);
     run->pitch = run->front + fc_round_up((g->size[4] + fc_max(behind, 0)) * run->block, lanes) + 3 * lanes;
-    run->phase_pitch = fc_round_up(x->size[4] / stride + 2, lanes) + lanes;
     run->repeats = !run->grid.adaptive && params->stride[1] > 1 && params->kernel[1] % params->stride[1] == 0;
     const int64_t step = run->grid.adaptive ? 1 : params->stride[1];
     const int64_t fit = fc_max(BAND_BYTES / item / run->pitch, 1) * (run->repeats ? step : 1);
@@ -69,8 +70,10 @@ static void plan(spread_run *run) {
     run->bands = fc_ceil_div(x->size[3], run->rows);
     run->pieces = x->size[0] * run->blocks * x->size[2] * run->bands;
     run->together = fc_max(TASK_ELEMENTS / (run->rows * x->size[4] * run->block), 1);
-    run->shares =
-        run->grid.adaptive ? g->size[3] : fc_min(g->size[3], (run->rows - 1) / step + 2 + taps_of(&run->grid, 1, 0));
+    run->even = fc_pool_even(&run->grid, 0) && fc_pool_even(&run->grid, 1) && fc_pool_even(&run->grid, 2);
+    run->divisor = fc_pool_divisor(&run->grid, 0, 0) * fc_pool_divisor(&run->grid, 1, 0) *
+                   fc_pool_divisor(&run->grid, 2, 0);
+    run->shares =         run->grid.adaptive ? g->size[3] : fc_min(g->size[3], (run->rows - 1) / step + 2 + taps_of(&run->grid, 1, 0));
 }
 
 /* The most outputs along an axis that hold one position. */
@@ -96,7 +99,7 @@ static void lay_out(spread_run *run, fc_arena *arena, int threads) {
         char *lines = fc_arena_take(arena, fc_product(run->rows, run->pitch), item);
         char *phases = fc_arena_take(
             arena,
-            phased ? fc_product(fc_min(stride, run->grid.params.kernel[2]) + 1, run->rows * run->phase_pitch) : 0,
+            phased ? fc_product(fc_min(stride, run->grid.params.kernel[2]) + 1, run->rows * run->pitch) : 0,
             item);
         char *result = fc_arena_take(arena, run->indirect ? run->rows * x->size[4] : 0, item);
         if (arena->base) {
@@ -142,40 +145,59 @@ static spread_piece piece_of(const spread_run *run, int64_t index, int thread) {
     return p;
 }
 
-/* Divides the rows of grad_output that a piece needs. */
-static void divide(const spread_run *run, const spread_piece *p, char *share) {
+typedef struct spread_source { /* rows of grad_output from the first a piece needs */
+    const char *data, *end;
+    ptrdiff_t depth, row;
+    double divisor; /* 0: divided already */
+} spread_source;
+
+/* Rows of grad_output where they lie, if they are contiguous and all are divided by the same; else copied and divided. */
+static spread_source divide(const spread_run *run, const spread_piece *p, char *share) {
     const fc_kernels *kernels = run->kernels;
     const fc_tensor *g = run->grad_output;
     const ptrdiff_t item = kernels->itemsize;
     const ptrdiff_t column = g->stride[4] * item, channel = g->stride[1] * item;
     const int64_t count = g->size[4] * p->side;
-    for (int64_t d = p->depths.first; d < p->depths.first + p->depths.count; ++d)
-        for (int64_t h = p->heights.first; h < p->heights.first + p->heights.count; ++h) {
-            char *src = fc_plane(g, p->n, p->channel, item) + (d * g->stride[2] + h * g->stride[3]) * item;
-            if (column != p->side * item || (p->side > 1 && channel != item)) {
-                kernels->copy_matrix((fc_matrix){share, p->side * item, item}, (fc_matrix){src, column, channel},
-                                     g->size[4], p->side);
+    const int lies = (column == p->side * item || g->size[4] == 1) && (p->side == 1 || channel == item);
+    const char *first = fc_plane(g, p->n, p->channel, item) +
+                        (p->depths.first * g->stride[2] + p->heights.first * g->stride[3]) * item;
+    if (lies && run->even)
+        return (spread_source){first, first, g->stride[2] * item, g->stride[3] * item, run->divisor};
+    const ptrdiff_t row = run->share_pitch * item;
+    const spread_source source = {share, share + p->depths.count * p->heights.count * row, p->heights.count * row, row,
+                                  0};
+    for (int64_t d = 0; d < p->depths.count; ++d)
+        for (int64_t h = 0; h < p->heights.count; ++h, share += row) {
+            const char *src = first + (d * g->stride[2] + h * g->stride[3]) * item;
+            if (!lies) {
+                kernels->copy_matrix((fc_matrix){share, p->side * item, item},
+                                     (fc_matrix){(char *)src, column, channel}, g->size[4], p->side);
                 src = share;
             }
             kernels->divide_row(share, src, p->side == run->block ? run->divisors : run->last_divisors,
-                                fc_pool_divisor(&run->grid, 0, d) * fc_pool_divisor(&run->grid, 1, h), count);
-            share += run->share_pitch * item;
+                                fc_pool_divisor(&run->grid, 0, p->depths.first + d) *
+                                    fc_pool_divisor(&run->grid, 1, p->heights.first + h),
+                                count);
         }
+    return source;
 }
 
 /* Adds up rows of shares into one line for each row, or for each stride of rows if they are the same. */
-static int64_t add_rows(const spread_run *run, const spread_piece *p, const char *share, char *lines) {
-    const ptrdiff_t item = run->kernels->itemsize, pitch = run->share_pitch * item;
+static int64_t add_rows(const spread_run *run, const spread_piece *p, const spread_source *source, char *lines) {
+    const ptrdiff_t item = run->kernels->itemsize;
     const int64_t stride = run->grid.adaptive ? 1 : run->grid.params.stride[1];
     const int64_t before = run->grid.params.padding[1][0], residues = run->repeats ? 1 : stride;
     const int64_t groups =
         run->repeats ? (p->row + p->rows - 1 + before) / stride - (p->row + before) / stride + 1 : p->rows;
     fc_reduction r = {
         .dst_row = residues * run->pitch * item,
-        .src_row = pitch,
+        .src_row = source->row,
         .runs = 1,
         .count = run->grid.out[2] * p->side,
-        .tap = {p->heights.count * pitch, pitch},
+        .tap = {source->depth, source->row},
+        .divisor = source->divisor,
+        .src_end = source->end,
+        .dst_end = lines + run->rows * run->pitch * item,
     };
     r.taps[0] = p->depths.count;
     for (int64_t residue = 0; residue < residues; ++residue)
@@ -189,8 +211,8 @@ static int64_t add_rows(const spread_run *run, const spread_piece *p, const char
             r.rows = p->depths.count > 0 && rows.count > 0 && rows.count == whole
                          ? fc_min(run->grid.out[1] - (rows.first + rows.count) + 1, left)
                          : 1;
-            r.dst = r.dst_end = lines + i * run->pitch * item;
-            r.src = r.src_end = share + (rows.first - p->heights.first) * pitch;
+            r.dst = lines + i * run->pitch * item;
+            r.src = source->data + (rows.first - p->heights.first) * source->row;
             r.taps[1] = rows.count;
             if (rows.count > 0 && p->depths.count > 0)
                 run->kernels->reduce_add(&r);
@@ -201,13 +223,13 @@ static int64_t add_rows(const spread_run *run, const spread_piece *p, const char
 }
 
 /* A line's zeros are in place: the elements of each row of planes. */
+/* Each row `copies` times, if there are phases. */
 static void spread_planes(const spread_run *run, const spread_piece *p, char *lines, int64_t rows, char *y,
-                          ptrdiff_t y_row, int thread) {
+                          ptrdiff_t y_row, int64_t copies, int thread) {
     const fc_kernels *kernels = run->kernels;
     const fc_pool_params *params = &run->grid.params;
     const ptrdiff_t item = kernels->itemsize, pitch = run->pitch * item;
     const int64_t width = run->grad_input->size[4], before = params->padding[2][0], stride = params->stride[2];
-    (void)p;
     fc_windows windows = {
         .dst = y,
         .src = lines,
@@ -228,7 +250,7 @@ static void spread_planes(const spread_run *run, const spread_piece *p, char *li
     }
     const char **sources = run->sources + thread * stride;
     char *phase = run->phases[thread];
-    const ptrdiff_t phase_row = run->phase_pitch * item;
+    const ptrdiff_t phase_row = run->pitch * item;
     const int64_t kinds = fc_min(stride, params->kernel[2]);
     char *zeros = phase + kinds * rows * phase_row;
     if (kinds < stride)
@@ -240,6 +262,8 @@ static void spread_planes(const spread_run *run, const spread_piece *p, char *li
                       taps = taps_of(&run->grid, 2, residue);
         if (taps == 0) {
             sources[i] = zeros;
+        } else if (taps == 1) {
+            sources[i] = lines + from * item;
         } else if (taps == made_taps) {
             sources[i] = made + (from - made_from) * item;
         } else {
@@ -254,7 +278,7 @@ static void spread_planes(const spread_run *run, const spread_piece *p, char *li
             made_from = from;
         }
     }
-    const fc_interleave all = {y, sources, rows, y_row, phase_row, width, stride};
+    const fc_interleave all = {y, sources, rows, y_row, phase_row, width, stride, copies, p->y_row};
     kernels->interleave(&all);
 }
 
@@ -296,31 +320,30 @@ static void spread_piece_of(const spread_run *run, int64_t index, int thread) {
     const spread_piece p = piece_of(run, index, thread);
     const fc_tensor *x = run->grad_input;
     char *lines = run->lines[thread] + run->front * item;
-    divide(run, &p, run->share[thread]);
-    const int64_t groups = add_rows(run, &p, run->share[thread], lines);
+    const spread_source source = divide(run, &p, run->share[thread]);
+    const int64_t groups = add_rows(run, &p, &source, lines);
     if (!run->lanes_last)
         kernels->fill_ends(lines, run->pitch * item, groups, 0.0, run->front, run->grid.out[2],
                            run->pitch - run->front - run->grid.out[2] - kernels->lanes);
-    const int64_t stride = run->repeats ? run->grid.params.stride[1] : 1;
-    const int64_t first = (p.row + run->grid.params.padding[1][0]) / stride, behind = p.row + p.rows;
+    const int64_t stride = run->repeats ? run->grid.params.stride[1] : 1, before = run->grid.params.padding[1][0];
+    const int64_t first = (p.row + before) / stride, behind = p.row + p.rows;
+    const int phased = !run->lanes_last && !run->grid.adaptive && run->grid.params.stride[2] > 1;
     for (int64_t group = 0, some; group < groups; group += some) {
-        /* The first group may be cut off; the others begin a stride apart. */
-        const int64_t row = fc_max(p.row, run->repeats ? (first + group) * stride - run->grid.params.padding[1][0] : 0);
-        some = run->repeats && group == 0 ? 1 : groups - group;
+        /* The first and the last group may be cut off; the others begin a stride apart. */
+        const int64_t start = (first + group) * stride - before;
+        const int64_t row = run->repeats ? fc_max(p.row, start) : p.row;
+        const int64_t whole = run->repeats ? (behind - start) / stride : groups;
+        some = row > start && run->repeats ? 1 : fc_max(whole, 1);
+        const int64_t copies = run->repeats ? fc_min(start + stride, behind) - row : 1;
         char *y = p.y + (row - p.row) * p.y_row, *line = lines + group * run->pitch * item;
         if (run->lanes_last)
             spread_channels(run, &p, line, some, y, stride * p.y_row);
         else
-            spread_planes(run, &p, line, some, y, stride * p.y_row, thread);
-        for (int64_t g = 0; run->repeats && g < some; ++g) {
-            const int64_t begin = row + g * stride;
-            const int64_t end = fc_min((first + group + g + 1) * stride - run->grid.params.padding[1][0], behind);
-            char *from = p.y + (begin - p.row) * p.y_row;
-            for (int64_t r = begin + 1; r < end; ++r)
-                kernels->copy_matrix((fc_matrix){p.y + (r - p.row) * p.y_row, p.y_column, item},
-                                     (fc_matrix){from, p.y_column, item}, run->lanes_last ? x->size[4] : 1,
-                                     run->lanes_last ? p.side : x->size[4]);
-        }
+            spread_planes(run, &p, line, some, y, stride * p.y_row, copies, thread);
+        for (int64_t g = 0; !phased && g < some; ++g, y += stride * p.y_row)
+            for (int64_t c = 1; c < copies; ++c)
+                kernels->copy_matrix((fc_matrix){y + c * p.y_row, p.y_column, item}, (fc_matrix){y, p.y_column, item},
+                                     run->lanes_last ? x->size[4] : 1, run->lanes_last ? p.side : x->size[4]);
     }
     if (run->indirect)
         kernels->copy_matrix(

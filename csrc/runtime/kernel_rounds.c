@@ -103,7 +103,7 @@ static void add_3_1(operands *o) { windows(o, o->kernels->windows_add, 3, 1); }
 
 static void interleave(operands *o) {
     const char *const src[] = {o->a, o->b};
-    const fc_interleave all = {.dst = o->c, .src = src, .rows = 1, .count = COUNT, .phases = 2};
+    const fc_interleave all = {.dst = o->c, .src = src, .rows = 1, .count = COUNT, .phases = 2, .copies = 1};
     o->kernels->interleave(&all);
 }
 
