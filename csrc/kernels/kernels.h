@@ -49,17 +49,94 @@ typedef void (*fc_combine_row_fn)(char *dst, const char *src, ptrdiff_t count);
 /* dst[i] = src[i] / (divisors[i] * factor) */
 typedef void (*fc_divide_row_fn)(char *dst, const char *src, const char *divisors, double factor, ptrdiff_t count);
 typedef void (*fc_fill_row_fn)(char *dst, double value, ptrdiff_t count);
+/* The `before` elements in front of each of some lines and the `behind` ones after `count`, both rounded up to vectors. */
+typedef void (*fc_fill_ends_fn)(char *line, ptrdiff_t pitch, ptrdiff_t rows, double value, ptrdiff_t before,
+                                ptrdiff_t count, ptrdiff_t behind);
 
 typedef struct fc_span {
     ptrdiff_t first, count;
 } fc_span;
-typedef struct
-    fc_windows { /* `count` windows of `kernel` taps along a contiguous line, or if not NULL those of `spans` */
+/* Each row of dst: `count` windows of `kernel` taps of a contiguous line, or if not NULL those of `spans`, reduced and
+ * divided by `divisor` unless it is 0. Lines have room for two vectors behind their last window, and are overwritten.
+ * Up to dst_end, bytes behind the end of a row may be overwritten too: rows come in ascending order. */
+typedef struct fc_windows {
+    char *dst, *src, *dst_end;
+    ptrdiff_t rows, dst_row, src_row;
     ptrdiff_t count, kernel, stride, dilation;
     const fc_span *spans;
+    double divisor;
 } fc_windows;
-/* max, add: dst = windows reduced from the line src; spread: windows added into the line dst from src. */
-typedef void (*fc_windows_fn)(char *dst, const char *src, const fc_windows *windows);
+typedef void (*fc_windows_fn)(const fc_windows *windows);
+
+/* dst[p] = the `count` elements of plane p, each plane contiguous and `step` bytes from the next, reduced and divided by
+ * `divisor` unless it is 0; dst is contiguous. */
+typedef void (*fc_planes_fn)(char *dst, const char *src, ptrdiff_t step, ptrdiff_t planes, ptrdiff_t count,
+                             double divisor);
+
+/* Rows of `count` windows, one of lanes at least and one more where there is padding; each window `taps` (1 to 3) rows by
+ * `kernel` (2 or 3) columns, `stride` (1 or 2) columns from the next, divided by `divisor` when summed. front, behind:
+ * the first column of the first window, the last one of the last are padding; src is the first column that is not.
+ * Returns whether there was a NaN, if the kernel looks for it. */
+typedef struct fc_pool_rows_job {
+    char *dst;
+    const char *src;
+    ptrdiff_t rows, dst_row, src_row, count;
+    ptrdiff_t taps, tap, kernel, stride;
+    int front, behind;
+    double divisor;
+} fc_pool_rows_job;
+typedef int (*fc_pool_rows_fn)(const fc_pool_rows_job *job);
+
+/* dst[row][run][i] = elements of src at taps[0] x taps[1] taps, reduced and divided by `divisor` unless it is 0; `runs`
+ * and what they consist of, `count` contiguous elements, are the same in both. Steps in bytes. Where fewer elements than
+ * lanes are left, bytes behind them are read up to src_end and overwritten up to dst_end. Returns whether there was a
+ * NaN, if the kernel looks for it. */
+typedef struct fc_reduction {
+    char *dst, *dst_end;
+    const char *src, *src_end;
+    ptrdiff_t rows, dst_row, src_row;
+    ptrdiff_t runs, dst_run, src_run, count;
+    ptrdiff_t taps[2], tap[2];
+    double divisor;
+} fc_reduction;
+typedef int (*fc_reduce_fn)(const fc_reduction *reduction);
+
+/* dst[row][phases * i + p] = src[p][row][i], `count` elements a row of dst, each row made `copies` times `copy_row` bytes
+ * apart. A vector behind the elements needed of src may be read. */
+typedef struct fc_interleave {
+    char *dst;
+    const char *const *src;
+    ptrdiff_t rows, dst_row, src_row, count, phases, copies, copy_row;
+} fc_interleave;
+typedef void (*fc_interleave_fn)(const fc_interleave *interleave);
+/* All `count` elements of plane p, contiguous, are values[p] / divisor. */
+typedef void (*fc_fill_planes_fn)(char *dst, ptrdiff_t step, ptrdiff_t planes, ptrdiff_t count, const char *values,
+                                  ptrdiff_t value_step, double divisor);
+
+/* Places are integers of the size of an element. firsts[o] = first column, of those `dilation` apart from
+ * start + o * stride on, that is not negative; a whole number of vectors. */
+typedef void (*fc_first_columns_fn)(char *firsts, int64_t start, int64_t stride, int64_t dilation, ptrdiff_t count);
+/* best[row][o] and column[row][o]: the largest of the taps of window o along a line and its column of the plane, where
+ * `start` is that of the line's first element. side: channels side by side in each element of a line and of the results.
+ * Lines have room for two vectors behind their last window, results for one. */
+typedef struct fc_argmax_columns {
+    char *best, *column;
+    const char *src, *firsts;
+    ptrdiff_t rows, src_row, row, count, side, kernel, stride, dilation;
+    int64_t start;
+} fc_argmax_columns;
+typedef void (*fc_argmax_columns_fn)(const fc_argmax_columns *columns);
+/* dst[row][i], indices[row][i]: the largest of best at taps[0] x taps[1] taps, and column there + place + row * place_row
+ * + the tap's own. Steps in bytes. */
+typedef struct fc_argmax_rows {
+    char *dst;
+    int64_t *indices;
+    const char *best, *column;
+    ptrdiff_t rows, dst_row, indices_row, src_row, count;
+    ptrdiff_t taps[2], tap[2];
+    int64_t place, place_row, tap_place[2];
+} fc_argmax_rows;
+typedef void (*fc_argmax_rows_fn)(const fc_argmax_rows *rows);
 
 typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, rows and depths already clipped */
     const char *plane;

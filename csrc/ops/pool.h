@@ -2,8 +2,7 @@
 #ifndef FC_POOL_H
 #define FC_POOL_H
 
-#include "fastconv.h"
-#include "kernels/kernels.h"
+#include "algorithms/algorithm.h"
 
 /* The windows of one plane: those of `params`, or if `adaptive` those that cut each axis into `out` nearly equal parts. */
 typedef struct fc_pool_grid {
@@ -23,12 +22,16 @@ typedef struct fc_pool_rows {
 } fc_pool_rows;
 fc_pool_rows fc_pool_rows_of(const fc_pool_grid *grid, int axis, int64_t output);
 
+/* Outputs [begin, end) of an axis whose windows are cut off nowhere, each `stride` behind the one before it. */
+fc_range fc_pool_inside(const fc_pool_grid *grid, int axis);
+
 /* What a window counts for along one axis when averages are divided. */
 int64_t fc_pool_extent(const fc_pool_grid *grid, int axis, int64_t output);
+/* Its factor in what an average is divided by, and whether that is the same for all outputs of the axis. */
+double fc_pool_divisor(const fc_pool_grid *grid, int axis, int64_t output);
+int fc_pool_even(const fc_pool_grid *grid, int axis);
 
-/* Elements of a padded line that holds all windows of a row. */
-int64_t fc_pool_line_length(const fc_pool_grid *grid);
-/* The windows along that line; `spans` has room for one an output and is filled if they are adaptive. */
-fc_windows fc_pool_windows(const fc_pool_grid *grid, fc_span *spans);
+/* The windows of an adaptive row, one an output. */
+void fc_pool_fill_spans(const fc_pool_grid *grid, fc_span *spans);
 
 #endif

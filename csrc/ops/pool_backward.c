@@ -1,13 +1,12 @@
-/* Gradients of pooling: plane by plane, each plane summed by one task in the order of its windows.
+/* Gradients of pooling. Average: pool_spread.c.
  *
- * Maximum: every gradient is added where its maximum was found; indices are checked before anything is written.
- * Average: a row of gradients, divided by what its windows count for, is spread along a padded line, and the line is
- * added to the input rows of the windows: the forward run backwards.
- * Planes that do not lie contiguous in the caller's array are summed in scratch and copied.
+ * Maximum: every gradient is added where its maximum was found, plane by plane, each summed by one task in the order of
+ * its windows; indices are checked before anything is written. Planes that do not lie contiguous in the caller's array
+ * are summed in scratch and copied.
  */
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
-#include "ops/pool.h"
+#include "ops/pool_spread.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -15,40 +14,24 @@
 typedef struct backward_run {
     const fc_kernels *kernels;
     const fc_tensor *grad_output, *indices, *grad_input;
-    fc_pool_grid grid; /* average */
-    fc_windows windows;
-    int average;
-    int64_t plane_size, line_length;
+    int64_t plane_size;
     int in_place; /* planes of grad_input lie contiguous */
-    fc_span *spans;
-    char *divisors;
-    char **plane, **line, **row;
+    char **plane;
     _Atomic int64_t bad_index;
     atomic_int bad;
 } backward_run;
 
 static void lay_out(backward_run *run, fc_arena *arena, int threads) {
     const size_t item = (size_t)run->kernels->itemsize;
-    const int64_t outputs = run->grad_output->size[4];
     const int64_t *stride = run->grad_input->stride, *size = run->grad_input->size;
     run->plane_size = size[2] * size[3] * size[4];
     run->in_place = (size[4] == 1 || stride[4] == 1) && (size[3] == 1 || stride[3] == size[4]) &&
                     (size[2] == 1 || stride[2] == size[3] * size[4]);
-    run->line_length = run->average ? fc_pool_line_length(&run->grid) : 0;
-    run->divisors = fc_arena_take(arena, run->average ? outputs : 0, item);
-    run->spans = fc_arena_take(arena, run->average && run->grid.adaptive ? outputs : 0, sizeof(fc_span));
     run->plane = fc_arena_take(arena, threads, sizeof(char *));
-    run->line = fc_arena_take(arena, threads, sizeof(char *));
-    run->row = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
         char *plane = fc_arena_take(arena, run->in_place ? 0 : run->plane_size, item);
-        char *line = fc_arena_take(arena, run->line_length, item);
-        char *row = fc_arena_take(arena, run->average ? outputs : 0, item);
-        if (arena->base) {
+        if (arena->base)
             run->plane[t] = plane;
-            run->line[t] = line;
-            run->row[t] = row;
-        }
     }
 }
 
@@ -78,8 +61,7 @@ static void check_indices_task(void *context, int64_t plane, int thread) {
 }
 
 /* Adds grad_output of one plane at its indices. */
-static void scatter_plane(const backward_run *run, int64_t plane, char *sums, int thread) {
-    (void)thread;
+static void scatter_plane(const backward_run *run, int64_t plane, char *sums) {
     const fc_tensor *g = run->grad_output, *indices = run->indices;
     const ptrdiff_t item = run->kernels->itemsize;
     for (int64_t d = 0; d < g->size[2]; ++d)
@@ -89,33 +71,6 @@ static void scatter_plane(const backward_run *run, int64_t plane, char *sums, in
                                       indices->stride[4] * (ptrdiff_t)sizeof(int64_t), g->size[4], run->plane_size);
 }
 
-/* Adds grad_output of one plane, divided, to all elements of its windows. */
-static void spread_plane(const backward_run *run, int64_t plane, char *sums, int thread) {
-    const fc_kernels *kernels = run->kernels;
-    const fc_tensor *g = run->grad_output, *x = run->grad_input;
-    const fc_pool_grid *grid = &run->grid;
-    const ptrdiff_t item = kernels->itemsize;
-    const int64_t before = grid->params.padding[2][0], length = fc_min(x->size[4], run->line_length - before);
-    char *line = run->line[thread], *row = run->row[thread];
-    for (int64_t d = 0; d < g->size[2]; ++d)
-        for (int64_t h = 0; h < g->size[3]; ++h) {
-            const double factor = grid->params.divisor_override
-                                      ? 1.0
-                                      : (double)fc_pool_extent(grid, 0, d) * (double)fc_pool_extent(grid, 1, h);
-            kernels->copy_matrix((fc_matrix){row, 0, item},
-                                 (fc_matrix){(char *)row_of(g, plane, d, h, item), 0, g->stride[4] * item}, 1,
-                                 g->size[4]);
-            kernels->divide_row(row, row, run->divisors, factor, g->size[4]);
-            memset(line, 0, (size_t)(run->line_length * item));
-            kernels->spread_windows(line, row, &run->windows);
-            const fc_pool_rows depths = fc_pool_rows_of(grid, 0, d);
-            const fc_pool_rows heights = fc_pool_rows_of(grid, 1, h);
-            for (int64_t i = depths.first; i < depths.end; ++i)
-                for (int64_t j = heights.first; j < heights.end; ++j)
-                    kernels->add_row(sums + (i * x->size[3] + j) * x->size[4] * item, line + before * item, length);
-        }
-}
-
 static void backward_task(void *context, int64_t plane, int thread) {
     const backward_run *run = context;
     const fc_tensor *x = run->grad_input;
@@ -123,7 +78,7 @@ static void backward_task(void *context, int64_t plane, int thread) {
     char *to = (char *)row_of(x, plane, 0, 0, item);
     char *sums = run->in_place ? to : run->plane[thread];
     memset(sums, 0, (size_t)(run->plane_size * item));
-    (run->average ? spread_plane : scatter_plane)(run, plane, sums, thread);
+    scatter_plane(run, plane, sums);
     if (sums == to)
         return;
     for (int64_t d = 0; d < x->size[2]; ++d)
@@ -152,13 +107,6 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
     if (!arena.base)
         return FC_OUT_OF_MEMORY;
     lay_out(run, &arena, threads);
-    if (run->average)
-        run->windows = fc_pool_windows(&run->grid, run->spans);
-    for (int64_t o = 0; run->average && o < run->grad_output->size[4]; ++o) {
-        const int64_t override = run->grid.params.divisor_override;
-        const int64_t extent = override ? override : fc_pool_extent(&run->grid, 2, o);
-        run->kernels->fill_row(run->divisors + o * run->kernels->itemsize, (double)extent, 1);
-    }
     fc_parallel(planes, threads, backward_task, run);
     fc_scratch_give(arena.base);
     return FC_OK;
@@ -186,26 +134,24 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
 
 fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
                                const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
-    backward_run run = {.grad_output = grad_output, .grad_input = grad_input, .average = 1};
-    run.kernels = fc_kernels_for(options->isa, dtype);
-    if (!run.kernels)
+    const fc_kernels *kernels = fc_kernels_for(options->isa, dtype);
+    if (!kernels)
         return FC_UNSUPPORTED;
     const fc_status status = fc_check_pool(grad_input, grad_output, params, report);
-    if (status != FC_OK)
+    if (status != FC_OK || grad_input->size[0] == 0)
         return status;
-    run.grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);
-    return run_backward(&run, options, report);
+    const fc_pool_grid grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);
+    return fc_pool_spread(kernels, grad_output, &grid, grad_input, options);
 }
 
 fc_status fc_adaptive_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
                                         const fc_tensor *grad_input, fc_report *report) {
-    backward_run run = {.grad_output = grad_output, .grad_input = grad_input, .average = 1};
-    run.kernels = fc_kernels_for(options->isa, dtype);
-    if (!run.kernels)
+    const fc_kernels *kernels = fc_kernels_for(options->isa, dtype);
+    if (!kernels)
         return FC_UNSUPPORTED;
     const fc_status status = fc_check_adaptive_pool(grad_input, grad_output, report);
-    if (status != FC_OK)
+    if (status != FC_OK || grad_input->size[0] == 0)
         return status;
-    run.grid = fc_pool_grid_adaptive(grad_input->size + 2, grad_output->size + 2);
-    return run_backward(&run, options, report);
+    const fc_pool_grid grid = fc_pool_grid_adaptive(grad_input->size + 2, grad_output->size + 2);
+    return fc_pool_spread(kernels, grad_output, &grid, grad_input, options);
 }

@@ -83,19 +83,30 @@ static void sum_row(operands *o) {
 }
 
 static void windows(operands *o, fc_windows_fn fn, ptrdiff_t kernel, ptrdiff_t stride) {
-    const fc_windows all = {COUNT, kernel, stride, 1, NULL};
-    fn(o->c, o->a, &all);
+    const fc_windows all = {.dst = o->c,
+                            .dst_end = o->c,
+                            .src = o->a,
+                            .rows = 1,
+                            .count = COUNT,
+                            .kernel = kernel,
+                            .stride = stride,
+                            .dilation = 1};
+    fn(&all);
 }
 
-static void max_2_2(operands *o) { windows(o, o->kernels->max_windows, 2, 2); }
+static void max_2_2(operands *o) { windows(o, o->kernels->windows_larger, 2, 2); }
 
-static void max_3_2(operands *o) { windows(o, o->kernels->max_windows, 3, 2); }
+static void max_3_2(operands *o) { windows(o, o->kernels->windows_larger, 3, 2); }
 
-static void max_3_1(operands *o) { windows(o, o->kernels->max_windows, 3, 1); }
+static void max_3_1(operands *o) { windows(o, o->kernels->windows_larger, 3, 1); }
 
-static void add_3_1(operands *o) { windows(o, o->kernels->add_windows, 3, 1); }
+static void add_3_1(operands *o) { windows(o, o->kernels->windows_add, 3, 1); }
 
-static void spread_3_1(operands *o) { windows(o, o->kernels->spread_windows, 3, 1); }
+static void interleave(operands *o) {
+    const char *const src[] = {o->a, o->b};
+    const fc_interleave all = {.dst = o->c, .src = src, .rows = 1, .count = COUNT, .phases = 2, .copies = 1};
+    o->kernels->interleave(&all);
+}
 
 static void max_indexed_2_2(operands *o) {
     const ptrdiff_t item = o->kernels->itemsize;
@@ -157,11 +168,11 @@ static const kernel_load LOADS[] = {
     {"max_row_indexed", max_row_indexed, COUNT, 3 * COUNT, 0},
     {"divide_row", divide_row, 2 * COUNT, 3 * COUNT, 0},
     {"sum_row", sum_row, COUNT, COUNT, 0},
-    {"max_windows 2/2", max_2_2, COUNT, 3 * COUNT, 0},
-    {"max_windows 3/2", max_3_2, 2 * COUNT, 3 * COUNT, 0},
-    {"max_windows 3/1", max_3_1, 2 * COUNT, 2 * COUNT, 0},
-    {"add_windows 3/1", add_3_1, 2 * COUNT, 2 * COUNT, 0},
-    {"spread_windows 3/1", spread_3_1, 3 * COUNT, 2 * COUNT, 0},
+    {"windows_larger 2/2", max_2_2, COUNT, 3 * COUNT, 0},
+    {"windows_larger 3/2", max_3_2, 2 * COUNT, 3 * COUNT, 0},
+    {"windows_larger 3/1", max_3_1, 2 * COUNT, 2 * COUNT, 0},
+    {"windows_add 3/1", add_3_1, 2 * COUNT, 2 * COUNT, 0},
+    {"interleave 2", interleave, 0, 2 * COUNT, 0},
     {"max_indexed_row 2x2/2", max_indexed_2_2, 3 * COUNT / 2, 2 * COUNT + COUNT / 2, 0},
     {"lrn_forward 5", lrn_forward, 17 * COUNT, 2 * COUNT, 0},
     {"lrn_backward 5", lrn_backward, 30 * COUNT, 3 * COUNT, 0},

@@ -2,11 +2,14 @@
 #ifndef FC_EMULATED
 #include <immintrin.h>
 #define FC_SIMD_TRANSPOSE
+#define FC_SIMD_LARGER
 #endif
 
 #define FC_VECTOR_BYTES 64
 #define fc_simd_fma_f32_avx512(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define fc_simd_fma_f64_avx512(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define fc_simd_larger_f32_avx512(x, best) _mm512_max_ps(x, best)
+#define fc_simd_larger_f64_avx512(x, best) _mm512_max_pd(x, best)
 #define FC_KEEP_IN_REGISTER(x) "+v"(x)
 
 #ifdef FC_SIMD_TRANSPOSE

@@ -76,6 +76,23 @@ static inline FC_V FC_NAME(select_negative)(FC_V x, FC_V yes, FC_V no) {
     return FC_NAME(select)(x < FC_NAME(zero)(), yes, no);
 }
 
+static inline int FC_NAME(any_nan)(FC_V x) {
+    const FC_NAME(mask) nan = x != x;
+    FC_INT any = 0;
+    for (int lane = 0; lane < FC_LANES; ++lane)
+        any |= nan[lane];
+    return any != 0;
+}
+
+/* The first of equal values stays, and a NaN in `best`; one in x is lost. One instruction where a set has it. */
+static inline FC_V FC_NAME(larger)(FC_V best, FC_V x) {
+#ifdef FC_SIMD_LARGER
+    return FC_NAME2(simd_larger, FC_DTYPE, FC_ISA)(x, best);
+#else
+    return FC_NAME(select)(x > best, x, best);
+#endif
+}
+
 /* The first of equal values stays; NaN, once met, stays. */
 static inline FC_V FC_NAME(max)(FC_V best, FC_V x) { return FC_NAME(select)((x > best) | (x != x), x, best); }
 
@@ -89,18 +106,50 @@ static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x
 
 #if FC_VECTOR_BYTES / FC_ITEM == 16
 #define FC_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define FC_NEXT 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+#define FC_ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define FC_ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define FC_PREVIOUS 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+#define FC_PREVIOUS2 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
 #elif FC_VECTOR_BYTES / FC_ITEM == 8
 #define FC_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define FC_NEXT 1, 2, 3, 4, 5, 6, 7, 8
+#define FC_ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define FC_ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define FC_PREVIOUS 7, 8, 9, 10, 11, 12, 13, 14
+#define FC_PREVIOUS2 6, 7, 8, 9, 10, 11, 12, 13
 #elif FC_VECTOR_BYTES / FC_ITEM == 4
 #define FC_EVEN 0, 2, 4, 6
+#define FC_NEXT 1, 2, 3, 4
+#define FC_ZIP_LOW 0, 4, 1, 5
+#define FC_ZIP_HIGH 2, 6, 3, 7
+#define FC_PREVIOUS 3, 4, 5, 6
+#define FC_PREVIOUS2 2, 3, 4, 5
 #else
 #define FC_EVEN 0, 2
+#define FC_NEXT 1, 2
+#define FC_ZIP_LOW 0, 2
+#define FC_ZIP_HIGH 1, 3
+#define FC_PREVIOUS 1, 2
+#define FC_PREVIOUS2 0, 1
 #endif
 
 /* Every second element, from 2 * FC_LANES elements at `at`. */
 static inline FC_V FC_NAME(load_even)(const char *at) {
     return FC_SHUFFLE(FC_NAME(mask), FC_NAME(load)(at), FC_NAME(load)(at + FC_VECTOR_BYTES), FC_EVEN);
 }
+
+/* Elements one lane down, one up, or two: the first of `next`, the last of `before` fill the gap. */
+static inline FC_V FC_NAME(move_down)(FC_V x, FC_V next) { return FC_SHUFFLE(FC_NAME(mask), x, next, FC_NEXT); }
+
+static inline FC_V FC_NAME(move_up)(FC_V x, FC_V before) { return FC_SHUFFLE(FC_NAME(mask), before, x, FC_PREVIOUS); }
+
+static inline FC_V FC_NAME(move_up2)(FC_V x, FC_V before) { return FC_SHUFFLE(FC_NAME(mask), before, x, FC_PREVIOUS2); }
+
+/* Elements of both in turn. */
+static inline FC_V FC_NAME(zip_low)(FC_V even, FC_V odd) { return FC_SHUFFLE(FC_NAME(mask), even, odd, FC_ZIP_LOW); }
+
+static inline FC_V FC_NAME(zip_high)(FC_V even, FC_V odd) { return FC_SHUFFLE(FC_NAME(mask), even, odd, FC_ZIP_HIGH); }
 
 /* Even and odd elements of two vectors by one shuffle within 16 bytes, where vectors are longer: not in order, which
  * `unpair` restores, by moving 8 bytes at a time. */

@@ -1,0 +1,415 @@
+/* Gradient of average pooling: the forward run backwards, as sums that are gathered, so that every element is written once.
+ *
+ * A piece is a band of rows of grad_input, of one plane or channels last of a block of channels. Rows of grad_output are
+ * divided by what their windows count for; those whose windows hold a row are added into a line; along the line the same:
+ * at stride s the elements of one residue are sums of neighbours, and residues are taken in turn. Accumulator: the dtype.
+ */
+#include "ops/pool_spread.h"
+
+#include "ops/elementwise.h"
+
+#include <string.h>
+
+enum { BAND_BYTES = 8 << 10, MOST_ROWS = 32, BLOCK_BYTES = 256, TASK_ELEMENTS = 16 << 10 };
+
+typedef struct spread_run {
+    const fc_kernels *kernels;
+    const fc_tensor *grad_output, *grad_input;
+    fc_pool_grid grid;
+    int lanes_last, indirect, repeats; /* repeats: rows of a stride are all the same */
+    int64_t block, blocks, rows, bands, pieces, together;
+    int64_t shares;                 /* rows of grad_output of a piece, of one depth */
+    int64_t share_pitch, pitch;     /* elements */
+    int64_t front; /* zeros in front of a line */
+    int even;      /* one divisor for all */
+    double divisor;
+    fc_span *spans;                 /* outputs that hold each column */
+    char *divisors, *last_divisors; /* of a row, for all channels side by side, and for those of the last block */
+    char **share, **lines, **phases, **result;
+    const char **sources;
+} spread_run;
+
+/* Outputs whose windows hold an input position. */
+static fc_span holders(const fc_pool_grid *grid, int axis, int64_t position) {
+    const int64_t in = grid->in[axis], out = grid->out[axis];
+    if (grid->adaptive) {
+        const int64_t first = position * out / in;
+        return (fc_span){first, fc_ceil_div((position + 1) * out, in) - first};
+    }
+    const int64_t at = position + grid->params.padding[axis][0], stride = grid->params.stride[axis];
+    const int64_t past = at - grid->params.kernel[axis]; /* from where a window ends before it */
+    const int64_t first = past < 0 ? 0 : fc_min(past / stride + 1, out), end = fc_min(at / stride + 1, out);
+    return (fc_span){first, fc_max(end - first, 0)};
+}
+
+/* Taps of a window that lie on a residue of the stride. */
+static int64_t taps_of(const fc_pool_grid *grid, int axis, int64_t residue) {
+    return residue < grid->params.kernel[axis]
+               ? fc_ceil_div(grid->params.kernel[axis] - residue, grid->params.stride[axis])
+               : 0;
+}
+
+static void plan(spread_run *run) {
+    const fc_tensor *x = run->grad_input, *g = run->grad_output;
+    const fc_pool_params *params = &run->grid.params;
+    const int64_t item = run->kernels->itemsize, lanes = run->kernels->lanes;
+    const int in_rows = x->size[4] > 1 && x->stride[4] == 1;
+    run->lanes_last = !in_rows && x->stride[1] == 1;
+    run->indirect = !in_rows && !run->lanes_last && x->size[4] > 1;
+    run->block = run->lanes_last ? fc_min(x->size[1], BLOCK_BYTES / item) : 1;
+    run->blocks = fc_ceil_div(x->size[1], run->block);
+    const int64_t stride = params->stride[2], most = run->grid.adaptive ? 1 : taps_of(&run->grid, 2, 0);
+    run->front = run->grid.adaptive ? 0 : fc_round_up((most - 1) * run->block, lanes);
+    const int64_t behind = (x->size[4] - 1 + params->padding[2][0]) / stride + 1 - g->size[4];
+    run->share_pitch = fc_round_up(g->size[4] * run->block, lanes);
+    run->pitch = run->front + fc_round_up((g->size[4] + fc_max(behind, 0)) * run->block, lanes) + 3 * lanes;
+    run->repeats = !run->grid.adaptive && params->stride[1] > 1 && params->kernel[1] % params->stride[1] == 0;
+    const int64_t step = run->grid.adaptive ? 1 : params->stride[1];
+    const int64_t fit = fc_max(BAND_BYTES / item / run->pitch, 1) * (run->repeats ? step : 1);
+    run->rows = fc_min(fc_round_up(fc_min(fit, MOST_ROWS), step), x->size[3]);
+    run->bands = fc_ceil_div(x->size[3], run->rows);
+    run->pieces = x->size[0] * run->blocks * x->size[2] * run->bands;
+    run->together = fc_max(TASK_ELEMENTS / (run->rows * x->size[4] * run->block), 1);
+    run->even = fc_pool_even(&run->grid, 0) && fc_pool_even(&run->grid, 1) && fc_pool_even(&run->grid, 2);
+    run->divisor = fc_pool_divisor(&run->grid, 0, 0) * fc_pool_divisor(&run->grid, 1, 0) *
+                   fc_pool_divisor(&run->grid, 2, 0);
+    run->shares =         run->grid.adaptive ? g->size[3] : fc_min(g->size[3], (run->rows - 1) / step + 2 + taps_of(&run->grid, 1, 0));
+}
+
+/* The most outputs along an axis that hold one position. */
+static int64_t most_holders(const fc_pool_grid *grid, int axis) {
+    return grid->adaptive ? grid->out[axis] : fc_min(grid->out[axis], taps_of(grid, axis, 0));
+}
+
+static void lay_out(spread_run *run, fc_arena *arena, int threads) {
+    const size_t item = (size_t)run->kernels->itemsize;
+    const fc_tensor *x = run->grad_input;
+    const int64_t stride = run->grid.params.stride[2], depths = most_holders(&run->grid, 0);
+    const int phased = !run->lanes_last && !run->grid.adaptive && stride > 1;
+    run->spans = fc_arena_take(arena, run->grid.adaptive ? x->size[4] : 0, sizeof(fc_span));
+    run->divisors = fc_arena_take(arena, run->grad_output->size[4] * run->block, item);
+    run->last_divisors = fc_arena_take(arena, run->grad_output->size[4] * run->block, item);
+    run->share = fc_arena_take(arena, threads, sizeof(char *));
+    run->lines = fc_arena_take(arena, threads, sizeof(char *));
+    run->phases = fc_arena_take(arena, threads, sizeof(char *));
+    run->result = fc_arena_take(arena, threads, sizeof(char *));
+    run->sources = fc_arena_take(arena, phased ? fc_product(threads, stride) : 0, sizeof(char *));
+    for (int t = 0; t < threads; ++t) {
+        char *share = fc_arena_take(arena, fc_product(depths * run->shares, run->share_pitch), item);
+        char *lines = fc_arena_take(arena, fc_product(run->rows, run->pitch), item);
+        char *phases = fc_arena_take(
+            arena,
+            phased ? fc_product(fc_min(stride, run->grid.params.kernel[2]) + 1, run->rows * run->pitch) : 0,
+            item);
+        char *result = fc_arena_take(arena, run->indirect ? run->rows * x->size[4] : 0, item);
+        if (arena->base) {
+            run->share[t] = share;
+            run->lines[t] = lines;
+            run->phases[t] = phases;
+            run->result[t] = result;
+        }
+    }
+}
+
+typedef struct spread_piece {
+    int64_t n, channel, side, depth, row, rows;
+    fc_span depths, heights; /* of grad_output */
+    char *y;                 /* where the band is made */
+    ptrdiff_t y_row, y_column;
+} spread_piece;
+
+static spread_piece piece_of(const spread_run *run, int64_t index, int thread) {
+    const fc_tensor *x = run->grad_input;
+    const ptrdiff_t item = run->kernels->itemsize;
+    spread_piece p;
+    p.row = index % run->bands * run->rows;
+    index /= run->bands;
+    p.depth = index % x->size[2];
+    index /= x->size[2];
+    p.channel = index % run->blocks * run->block;
+    p.n = index / run->blocks;
+    p.rows = fc_min(run->rows, x->size[3] - p.row);
+    p.side = fc_min(run->block, x->size[1] - p.channel);
+    p.depths = holders(&run->grid, 0, p.depth);
+    p.heights = holders(&run->grid, 1, p.row);
+    const fc_span last = holders(&run->grid, 1, p.row + p.rows - 1);
+    p.heights.count = last.first + last.count - p.heights.first;
+    p.y_row = x->stride[3] * item;
+    p.y_column = x->stride[4] * item;
+    p.y = fc_plane(x, p.n, p.channel, item) + p.depth * x->stride[2] * item + p.row * p.y_row;
+    if (run->indirect) {
+        p.y = run->result[thread];
+        p.y_column = item;
+        p.y_row = x->size[4] * item;
+    }
+    return p;
+}
+
+typedef struct spread_source { /* rows of grad_output from the first a piece needs */
+    const char *data, *end;
+    ptrdiff_t depth, row;
+    double divisor; /* 0: divided already */
+} spread_source;
+
+/* Rows of grad_output where they lie, if they are contiguous and all are divided by the same; else copied and divided. */
+static spread_source divide(const spread_run *run, const spread_piece *p, char *share) {
+    const fc_kernels *kernels = run->kernels;
+    const fc_tensor *g = run->grad_output;
+    const ptrdiff_t item = kernels->itemsize;
+    const ptrdiff_t column = g->stride[4] * item, channel = g->stride[1] * item;
+    const int64_t count = g->size[4] * p->side;
+    const int lies = (column == p->side * item || g->size[4] == 1) && (p->side == 1 || channel == item);
+    const char *first = fc_plane(g, p->n, p->channel, item) +
+                        (p->depths.first * g->stride[2] + p->heights.first * g->stride[3]) * item;
+    if (lies && run->even)
+        return (spread_source){first, first, g->stride[2] * item, g->stride[3] * item, run->divisor};
+    const ptrdiff_t row = run->share_pitch * item;
+    const spread_source source = {share, share + p->depths.count * p->heights.count * row, p->heights.count * row, row,
+                                  0};
+    for (int64_t d = 0; d < p->depths.count; ++d)
+        for (int64_t h = 0; h < p->heights.count; ++h, share += row) {
+            const char *src = first + (d * g->stride[2] + h * g->stride[3]) * item;
+            if (!lies) {
+                kernels->copy_matrix((fc_matrix){share, p->side * item, item},
+                                     (fc_matrix){(char *)src, column, channel}, g->size[4], p->side);
+                src = share;
+            }
+            kernels->divide_row(share, src, p->side == run->block ? run->divisors : run->last_divisors,
+                                fc_pool_divisor(&run->grid, 0, p->depths.first + d) *
+                                    fc_pool_divisor(&run->grid, 1, p->heights.first + h),
+                                count);
+        }
+    return source;
+}
+
+/* Adds up rows of shares into one line for each row, or for each stride of rows if they are the same. */
+static int64_t add_rows(const spread_run *run, const spread_piece *p, const spread_source *source, char *lines) {
+    const ptrdiff_t item = run->kernels->itemsize;
+    const int64_t stride = run->grid.adaptive ? 1 : run->grid.params.stride[1];
+    const int64_t before = run->grid.params.padding[1][0], residues = run->repeats ? 1 : stride;
+    const int64_t groups =
+        run->repeats ? (p->row + p->rows - 1 + before) / stride - (p->row + before) / stride + 1 : p->rows;
+    fc_reduction r = {
+        .dst_row = residues * run->pitch * item,
+        .src_row = source->row,
+        .runs = 1,
+        .count = run->grid.out[2] * p->side,
+        .tap = {source->depth, source->row},
+        .divisor = source->divisor,
+        .src_end = source->end,
+        .dst_end = lines + run->rows * run->pitch * item,
+    };
+    r.taps[0] = p->depths.count;
+    for (int64_t residue = 0; residue < residues; ++residue)
+        for (int64_t i = residue; i < groups; i += r.rows * residues) {
+            /* Some row of the group, and how many of those behind it have as many holders, one further each. */
+            const int64_t row =
+                run->repeats ? fc_max(p->row, ((p->row + before) / stride + i) * stride - before) : p->row + i;
+            const fc_span rows = holders(&run->grid, 1, row);
+            const int64_t whole = run->grid.adaptive ? -1 : taps_of(&run->grid, 1, (row + before) % stride);
+            const int64_t left = fc_ceil_div(groups - i, residues);
+            r.rows = p->depths.count > 0 && rows.count > 0 && rows.count == whole
+                         ? fc_min(run->grid.out[1] - (rows.first + rows.count) + 1, left)
+                         : 1;
+            r.dst = lines + i * run->pitch * item;
+            r.src = source->data + (rows.first - p->heights.first) * source->row;
+            r.taps[1] = rows.count;
+            if (rows.count > 0 && p->depths.count > 0)
+                run->kernels->reduce_add(&r);
+            else
+                memset(r.dst, 0, (size_t)(r.count * item));
+        }
+    return groups;
+}
+
+/* A line's zeros are in place: the elements of each row of planes. */
+/* Each row `copies` times, if there are phases. */
+static void spread_planes(const spread_run *run, const spread_piece *p, char *lines, int64_t rows, char *y,
+                          ptrdiff_t y_row, int64_t copies, int thread) {
+    const fc_kernels *kernels = run->kernels;
+    const fc_pool_params *params = &run->grid.params;
+    const ptrdiff_t item = kernels->itemsize, pitch = run->pitch * item;
+    const int64_t width = run->grad_input->size[4], before = params->padding[2][0], stride = params->stride[2];
+    fc_windows windows = {
+        .dst = y,
+        .src = lines,
+        .dst_end = y,
+        .rows = rows,
+        .dst_row = y_row,
+        .src_row = pitch,
+        .count = width,
+        .stride = 1,
+        .dilation = 1,
+        .spans = run->grid.adaptive ? run->spans : NULL,
+    };
+    if (run->grid.adaptive || stride == 1) {
+        windows.kernel = params->kernel[2];
+        windows.src += run->grid.adaptive ? 0 : (before - params->kernel[2] + 1) * item;
+        kernels->windows_add(&windows);
+        return;
+    }
+    const char **sources = run->sources + thread * stride;
+    char *phase = run->phases[thread];
+    const ptrdiff_t phase_row = run->pitch * item;
+    const int64_t kinds = fc_min(stride, params->kernel[2]);
+    char *zeros = phase + kinds * rows * phase_row;
+    if (kinds < stride)
+        memset(zeros, 0, (size_t)(rows * phase_row));
+    const char *made = NULL; /* sums of as many taps as before, from the same place */
+    int64_t made_taps = 0, made_from = 0;
+    for (int64_t i = 0; i < stride; ++i) { /* in the order of the row */
+        const int64_t residue = (before + i) % stride, from = (before + i) / stride,
+                      taps = taps_of(&run->grid, 2, residue);
+        if (taps == 0) {
+            sources[i] = zeros;
+        } else if (taps == 1) {
+            sources[i] = lines + from * item;
+        } else if (taps == made_taps) {
+            sources[i] = made + (from - made_from) * item;
+        } else {
+            windows.dst = windows.dst_end = phase + residue * rows * phase_row;
+            windows.dst_row = phase_row;
+            windows.src = lines + (from - taps + 1) * item;
+            windows.kernel = taps;
+            windows.count = width / stride + 2;
+            kernels->windows_add(&windows);
+            sources[i] = made = windows.dst;
+            made_taps = taps;
+            made_from = from;
+        }
+    }
+    const fc_interleave all = {y, sources, rows, y_row, phase_row, width, stride, copies, p->y_row};
+    kernels->interleave(&all);
+}
+
+static void spread_channels(const spread_run *run, const spread_piece *p, char *lines, int64_t rows, char *y,
+                            ptrdiff_t y_row) {
+    const ptrdiff_t pixel = p->side * run->kernels->itemsize;
+    const int64_t width = run->grad_input->size[4], stride = run->grid.adaptive ? 1 : run->grid.params.stride[2];
+    fc_reduction r = {
+        .runs = rows,
+        .dst_run = y_row,
+        .src_run = run->pitch * run->kernels->itemsize,
+        .dst_row = stride * p->y_column,
+        .src_row = pixel,
+        .count = p->side,
+        .tap = {0, pixel},
+    };
+    r.taps[0] = 1;
+    for (int64_t i = 0; i < fc_min(stride, width); ++i)
+        for (int64_t w = i; w < width; w += r.rows * stride) {
+            const fc_span held = holders(&run->grid, 2, w);
+            const int64_t whole =
+                run->grid.adaptive ? -1 : taps_of(&run->grid, 2, (w + run->grid.params.padding[2][0]) % stride);
+            r.rows = held.count > 0 && held.count == whole
+                         ? fc_min(run->grid.out[2] - (held.first + held.count) + 1, fc_ceil_div(width - w, stride))
+                         : 1;
+            r.dst = r.dst_end = y + w * p->y_column;
+            r.src = r.src_end = lines + held.first * pixel;
+            r.taps[1] = held.count;
+            if (held.count > 0)
+                run->kernels->reduce_add(&r);
+            for (int64_t row = 0; held.count == 0 && row < rows; ++row)
+                memset(r.dst + row * y_row, 0, (size_t)pixel);
+        }
+}
+
+static void spread_piece_of(const spread_run *run, int64_t index, int thread) {
+    const fc_kernels *kernels = run->kernels;
+    const ptrdiff_t item = kernels->itemsize;
+    const spread_piece p = piece_of(run, index, thread);
+    const fc_tensor *x = run->grad_input;
+    char *lines = run->lines[thread] + run->front * item;
+    const spread_source source = divide(run, &p, run->share[thread]);
+    const int64_t groups = add_rows(run, &p, &source, lines);
+    if (!run->lanes_last)
+        kernels->fill_ends(lines, run->pitch * item, groups, 0.0, run->front, run->grid.out[2],
+                           run->pitch - run->front - run->grid.out[2] - kernels->lanes);
+    const int64_t stride = run->repeats ? run->grid.params.stride[1] : 1, before = run->grid.params.padding[1][0];
+    const int64_t first = (p.row + before) / stride, behind = p.row + p.rows;
+    const int phased = !run->lanes_last && !run->grid.adaptive && run->grid.params.stride[2] > 1;
+    for (int64_t group = 0, some; group < groups; group += some) {
+        /* The first and the last group may be cut off; the others begin a stride apart. */
+        const int64_t start = (first + group) * stride - before;
+        const int64_t row = run->repeats ? fc_max(p.row, start) : p.row;
+        const int64_t whole = run->repeats ? (behind - start) / stride : groups;
+        some = row > start && run->repeats ? 1 : fc_max(whole, 1);
+        const int64_t copies = run->repeats ? fc_min(start + stride, behind) - row : 1;
+        char *y = p.y + (row - p.row) * p.y_row, *line = lines + group * run->pitch * item;
+        if (run->lanes_last)
+            spread_channels(run, &p, line, some, y, stride * p.y_row);
+        else
+            spread_planes(run, &p, line, some, y, stride * p.y_row, copies, thread);
+        for (int64_t g = 0; !phased && g < some; ++g, y += stride * p.y_row)
+            for (int64_t c = 1; c < copies; ++c)
+                kernels->copy_matrix((fc_matrix){y + c * p.y_row, p.y_column, item}, (fc_matrix){y, p.y_column, item},
+                                     run->lanes_last ? x->size[4] : 1, run->lanes_last ? p.side : x->size[4]);
+    }
+    if (run->indirect)
+        kernels->copy_matrix(
+            (fc_matrix){fc_plane(x, p.n, p.channel, item) + (p.depth * x->stride[2] + p.row * x->stride[3]) * item,
+                        x->stride[3] * item, x->stride[4] * item},
+            (fc_matrix){p.y, p.y_row, p.y_column}, p.rows, x->size[4]);
+}
+
+static void spread_task(void *context, int64_t task, int thread) {
+    const spread_run *run = context;
+    for (int64_t i = task * run->together; i < fc_min((task + 1) * run->together, run->pieces); ++i)
+        spread_piece_of(run, i, thread);
+}
+
+/* ---- a single window ---- */
+
+enum { PLANES_A_TASK = 64 };
+
+static void fill_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const spread_run *run = context;
+    const fc_tensor *x = run->grad_input, *g = run->grad_output;
+    const ptrdiff_t item = run->kernels->itemsize;
+    const int64_t n = task / run->blocks, c = task % run->blocks * PLANES_A_TASK;
+    const double divisor =
+        fc_pool_divisor(&run->grid, 0, 0) * fc_pool_divisor(&run->grid, 1, 0) * fc_pool_divisor(&run->grid, 2, 0);
+    run->kernels->fill_planes(fc_plane(x, n, c, item), x->stride[1] * item, fc_min(x->size[1] - c, PLANES_A_TASK),
+                              x->size[2] * x->size[3] * x->size[4], fc_plane(g, n, c, item), g->stride[1] * item,
+                              divisor);
+}
+
+/* Whether there is one window that holds everything, and planes lie contiguous. */
+static int is_whole(const spread_run *run) {
+    const fc_tensor *x = run->grad_input;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        if (run->grid.out[axis] != 1 || fc_pool_rows_of(&run->grid, axis, 0).count != run->grid.in[axis])
+            return 0;
+    fc_tensor merged = *x, *list[] = {&merged};
+    fc_merge_spatial(list, 1);
+    return merged.size[2] == 1 && merged.size[3] == 1 && (merged.size[4] == 1 || merged.stride[4] == 1);
+}
+
+fc_status fc_pool_spread(const fc_kernels *kernels, const fc_tensor *grad_output, const fc_pool_grid *grid,
+                         const fc_tensor *grad_input, const fc_options *options) {
+    spread_run run = {.kernels = kernels, .grad_output = grad_output, .grad_input = grad_input, .grid = *grid};
+    const int threads = fc_elementwise_threads(grad_input, options);
+    if (is_whole(&run)) {
+        run.blocks = fc_ceil_div(grad_input->size[1], PLANES_A_TASK);
+        fc_parallel(grad_input->size[0] * run.blocks, threads, fill_task, &run);
+        return FC_OK;
+    }
+    plan(&run);
+    fc_arena arena = {0};
+    lay_out(&run, &arena, threads);
+    arena = (fc_arena){fc_scratch_take(arena.used), 0};
+    if (!arena.base)
+        return FC_OUT_OF_MEMORY;
+    lay_out(&run, &arena, threads);
+    for (int64_t w = 0; grid->adaptive && w < grad_input->size[4]; ++w)
+        run.spans[w] = holders(grid, 2, w);
+    const int64_t rest = grad_input->size[1] % run.block, item = kernels->itemsize;
+    for (int64_t o = 0; o < grad_output->size[4]; ++o) {
+        kernels->fill_row(run.divisors + o * run.block * item, fc_pool_divisor(grid, 2, o), run.block);
+        kernels->fill_row(run.last_divisors + o * rest * item, fc_pool_divisor(grid, 2, o), rest);
+    }
+    fc_parallel(fc_ceil_div(run.pieces, run.together), threads, spread_task, &run);
+    fc_scratch_give(arena.base);
+    return FC_OK;
+}
