@@ -2,11 +2,14 @@
 #ifndef FC_EMULATED
 #include <immintrin.h>
 #define FC_SIMD_TRANSPOSE
+#define FC_SIMD_MASKED
 #endif
 
 #define FC_VECTOR_BYTES 64
 #define fc_simd_fma_f32_avx512(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define fc_simd_fma_f64_avx512(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define fc_simd_load_masked_f32_avx512(at, mask) _mm512_maskz_loadu_ps(_mm512_movepi32_mask((__m512i)(mask)), at)
+#define fc_simd_load_masked_f64_avx512(at, mask) _mm512_maskz_loadu_pd(_mm512_movepi64_mask((__m512i)(mask)), at)
 #define FC_KEEP_IN_REGISTER(x) "+v"(x)
 
 #ifdef FC_SIMD_TRANSPOSE
