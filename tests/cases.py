@@ -93,7 +93,7 @@ def can(algorithm: str, geometry: Any, pass_name: str) -> bool:
     if algorithm == "winograd":
         return winograd_cases.can(geometry) and pass_name in ("forward", "grad_input")
     inputs = geometry.filters if pass_name == "grad_input" else geometry.channels
-    return pass_name in ("forward", "grad_input") and inputs == geometry.groups
+    return pass_name in ("forward", "grad_input", "grad_weight") and inputs == geometry.groups
 
 
 def _algorithms(geometry: Geometry, pass_name: str) -> tuple[str | None, ...]:

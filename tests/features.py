@@ -81,14 +81,22 @@ def depthwise_widths(width: int) -> Iterator[Conv]:
     """Rows of outputs around the vector width, and several vectors with and without padding at their ends; heights
     around the rows of a tile; all in the kernels that nets have. Channels last, the same of channels."""
     one: dict[str, Any] = {"batch": 1, "channels": 2, "filters": 2, "groups": 2}
-    for size, (kernel, stride) in product([*around(width), 6 * width + 1], ((3, 1), (3, 2), (5, 1), (5, 2), (7, 1))):
+    for size, (kernel, stride) in product(
+        [*around(width), 6 * width + 1], ((3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (7, 2))
+    ):
         columns = (size - 1) * stride + 1
+        yield Conv(sizes=(kernel + 2, size * stride), kernel=kernel, padding=kernel // 2, stride=stride, **one)
         yield Conv(sizes=(kernel + 1, columns), kernel=kernel, padding=kernel // 2, stride=stride, **one)
         many: dict[str, Any] = {"batch": 1, "channels": size, "filters": size, "groups": size, "last": True}
         yield Conv(sizes=(kernel + 1, 8), kernel=kernel, padding=kernel // 2, stride=stride, **many)
     for rows, stride in product((6, 7, 8, 14, 17), (1, 2)):
         yield Conv(sizes=(rows * stride, 6 * width * stride), padding=1, stride=stride, **one)
         yield Conv(sizes=(4, rows * stride), padding=1, stride=stride, **many)
+    for kernel, stride in product((3, (3, 2), (5, 3), (5, 4), (7, 1), (7, 6)), (1, 2)):
+        for size in (width - 1, 3 * width + 2):
+            fixed: dict[str, Any] = {"kernel": kernel, "stride": stride, "channels": 3, "filters": 3, "groups": 3}
+            yield Conv(sizes=(12, size + 5), batch=3, padding=0, **fixed)
+            yield Conv(sizes=(9, size), padding=((5, 7), (8, 6)), activation="relu", **fixed)
     yield Conv(sizes=(5, 4 * width), kernel=4, padding=((0, 3), (2, 1)), dilation=(1, 2), **one)
     yield Conv(sizes=(9, 4 * width), stride=(2, 1), padding=1, **one)
     yield Conv(sizes=(9, 8 * width), stride=(1, 2), dilation=(2, 1), padding=2, **one)

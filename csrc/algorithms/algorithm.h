@@ -34,11 +34,11 @@ typedef struct fc_problem {
  * packed: weights as pack_weights left them, or NULL: the run packs its own. */
 typedef struct fc_algorithm {
     const char *name;
-    int exact;                                    /* computes plain sums of products */
-    const char *needs;                            /* what the next two ask for, in words */
-    int (*supports)(const fc_problem *problem);   /* forward */
-    int (*by_default)(const fc_problem *problem); /* whether auto may take it; NULL: it always may */
-    int supports_grad_weight;
+    int exact;         /* computes plain sums of products */
+    const char *needs; /* what the next two ask for, in words */
+    int (*supports)(const fc_problem *problem);
+    int (*by_default)(const fc_problem *problem);      /* whether auto may take it; NULL: it always may */
+    int supports_grad_weight;                          /* of those problems */
     double (*forward_cost)(const fc_problem *problem); /* estimated cycles of one image, one thread */
     size_t (*packed_bytes)(const fc_problem *problem); /* 0: weights are read as they lie */
     void (*pack_weights)(const fc_problem *problem, void *packed, int threads);
@@ -50,6 +50,15 @@ typedef struct fc_algorithm {
 } fc_algorithm;
 
 extern const fc_algorithm fc_direct_algorithm, fc_im2col_algorithm, fc_winograd_algorithm, fc_depthwise_algorithm;
+
+/* ---- the transpose of a depthwise problem (depthwise_grad_input.c): x of `whole` is written, y read ---- */
+
+int fc_depthwise_fits_grad_input(const fc_problem *whole);
+size_t fc_depthwise_grad_input_scratch_bytes(const fc_problem *whole);
+/* Returns whether all planes are done; those whose weights are not all finite are left out. */
+int fc_depthwise_grad_input_run(const fc_problem *whole, void *scratch, int threads);
+/* Whether the weights of some planes in a row are all finite; kernels of one depth. */
+int fc_depthwise_weights_finite(const fc_problem *p, const char *weights, int64_t planes);
 
 /* ---- geometry of a problem (problem.c) ---- */
 

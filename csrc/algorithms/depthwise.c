@@ -18,6 +18,8 @@
  */
 #include "algorithms/depthwise.h"
 
+#include <string.h>
+
 enum { BAND_SUMS = 1 << 16 }; /* multiply-adds of a vector's lanes to one task */
 
 static int supports(const fc_problem *p) { return p->in_channels == 1; }
@@ -26,6 +28,8 @@ static fc_depthwise_way way_of(const fc_problem *p) {
     const ptrdiff_t item = p->kernels->itemsize;
     if (p->out_channels == 1 && p->groups >= p->kernels->lanes && p->x.group == item && p->y.group == item)
         return LANES;
+    if (fc_depthwise_fits_in_place(p))
+        return IN_PLACE;
     if (p->kernel[0] > 1 || !fc_lies_inside(p, 0) || p->stride[2] > 2 || fc_extent(p, 1) > 64 || fc_extent(p, 2) > 512)
         return LINES;
     const ptrdiff_t pixel = p->groups * item;
@@ -49,9 +53,8 @@ static fc_problem flat_problem(const fc_problem *p) {
 
 /* ---- lines ---- */
 
-/* Rows of one plane of the output; `image`: the input channel. */
-static void line_rows(const fc_problem *p, const char *image, const char *weights, const fc_finish *finish, char *y,
-                      int64_t depth, int64_t begin, int64_t end, char *sums) {
+void fc_depthwise_line_rows(const fc_problem *p, const char *image, const char *weights, const fc_finish *finish,
+                            char *y, int64_t depth, int64_t begin, int64_t end, char *sums) {
     const ptrdiff_t item = p->kernels->itemsize;
     const fc_range depths = fc_valid_taps(p, 0, depth);
     for (int64_t row = begin; row < end; ++row) {
@@ -92,7 +95,7 @@ static void plane_band(const fc_depthwise_run *run, int64_t n, int64_t group, in
         (run->way == PLANES &&
          !p->kernels->pack_columns(packed, weights, p->w.axis[1], p->w.axis[2], p->kernel[1], p->kernel[2]) &&
          run->padded)) {
-        line_rows(p, image, weights, &finish, y, depth, begin, end, room);
+        fc_depthwise_line_rows(p, image, weights, &finish, y, depth, begin, end, room);
         return;
     }
     kernel->w = packed;
@@ -249,6 +252,9 @@ static void lay_out(fc_depthwise_run *run, fc_arena *arena, const fc_problem *p,
         run->bias = fc_arena_take(arena, run->line, 1);
         run->segments = fc_arena_take(arena, fc_segment_bound(p, 2), sizeof(fc_segment));
         run->room_bytes = 0;
+    } else if (run->way == IN_PLACE) {
+        run->zeros = fc_arena_take(arena, p->in_size[2], (size_t)item);
+        fc_depthwise_plan_in_place(run);
     } else if (run->way != LINES) {
         const int64_t line = fc_round_up(run->way == FLAT ? p->groups * run->room_bytes : run->room_bytes, 64);
         if (run->way == FLAT) {
@@ -293,6 +299,10 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
         pack_lanes(&run);
         run.segment_count = fc_segments(p, 2, run.segments);
         fc_parallel(p->batch * p->out_size[0] * run.bands, threads, lane_task, &run);
+    } else if (run.way == IN_PLACE) {
+        memset(run.zeros, 0, (size_t)(p->in_size[2] * p->kernels->itemsize));
+        fc_parallel(fc_ceil_div(p->batch * run.planes * p->out_size[0] * run.bands, run.together), threads,
+                    fc_depthwise_in_place_task, &run);
     } else {
         if (run.way == FLAT && !pack_flat(&run, p) && run.padded) {
             run.way = LINES;
@@ -327,6 +337,7 @@ static double forward_cost(const fc_problem *p) {
         return rows * columns * (double)fc_ceil_div(p->groups, p->kernels->lanes) * (0.5 * taps + 0.3);
     case FLAT:
         return rows * (double)fc_ceil_div(p->out_size[2] * p->groups, p->kernels->lanes) * (0.5 * taps + 0.3);
+    case IN_PLACE:
     case PLANES:
         return planes * vectors * (p->stride[2] == 1 ? 0.5 * taps + 0.3 : 0.7 * taps + 0.3);
     default:
@@ -334,20 +345,18 @@ static double forward_cost(const fc_problem *p) {
     }
 }
 
-static double no_cost(const fc_problem *p) {
-    (void)p;
-    return 0;
-}
-
 const fc_algorithm fc_depthwise_algorithm = {
     .name = "depthwise",
-    .needs = "one input channel a group (groups = input channels), and computes no grad_weight",
+    .needs = "one input channel a group (groups = input channels)",
     .exact = 1,
     .supports = supports,
+    .supports_grad_weight = 1,
     .forward_cost = forward_cost,
     .packed_bytes = packed_bytes,
     .pack_weights = pack_weights,
     .forward_scratch_bytes = forward_scratch_bytes,
     .forward = forward,
-    .grad_weight_cost = no_cost,
+    .grad_weight_cost = fc_depthwise_grad_weight_cost,
+    .grad_weight_scratch_bytes = fc_depthwise_grad_weight_scratch_bytes,
+    .grad_weight = fc_depthwise_grad_weight_run,
 };

@@ -13,7 +13,7 @@ static inline int fc_lies_inside(const fc_problem *p, int axis) {
            (p->out_size[axis] - 1) * p->stride[axis] + p->offset[axis] + fc_extent(p, axis) <= p->in_size[axis];
 }
 
-typedef enum fc_depthwise_way { LINES, PLANES, FLAT, LANES } fc_depthwise_way;
+typedef enum fc_depthwise_way { LINES, PLANES, IN_PLACE, FLAT, LANES } fc_depthwise_way;
 
 /* Some vectors of every row of a plane, read in place or from a padded copy. */
 typedef struct fc_depthwise_piece {
@@ -40,6 +40,9 @@ typedef struct fc_depthwise_run {
     fc_depthwise kernel; /* what all tiles share */
     char **room;         /* a thread each: a padded copy and weights, or a row of sums */
     int64_t room_bytes, weight_bytes;
+    /* in place */
+    char *zeros;                    /* a line */
+    fc_depthwise_in_place in_place; /* what all planes share */
     /* lanes */
     char *weights, *bias; /* [tap][channel]; [channel]; flat, channels repeated */
     ptrdiff_t line;
@@ -53,5 +56,19 @@ void fc_depthwise_plan_planes(fc_depthwise_run *run);
 /* Rows [begin, end) of one plane of the output from one of the input; `kernel` has weights and bias. */
 void fc_depthwise_plane_rows(const fc_depthwise_run *run, fc_depthwise *kernel, const char *plane, char *y,
                              int64_t begin, int64_t end, char *room);
+
+/* Rows of one plane of the output, a tap at a time; `image`: the input channel. */
+void fc_depthwise_line_rows(const fc_problem *p, const char *image, const char *weights, const fc_finish *finish,
+                            char *y, int64_t depth, int64_t begin, int64_t end, char *sums);
+
+double fc_depthwise_grad_weight_cost(const fc_problem *p);
+size_t fc_depthwise_grad_weight_scratch_bytes(const fc_problem *p, int threads);
+void fc_depthwise_grad_weight_run(const fc_problem *p, void *scratch, int threads);
+
+int fc_depthwise_fits_in_place(const fc_problem *p);
+/* Fills what the way IN_PLACE needs; run->zeros is there. */
+void fc_depthwise_plan_in_place(fc_depthwise_run *run);
+/* Some bands, numbered by batch, group, output channel, depth, band. */
+void fc_depthwise_in_place_task(void *context, int64_t task, int thread);
 
 #endif

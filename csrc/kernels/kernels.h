@@ -237,6 +237,46 @@ typedef struct fc_padded_copy {
     ptrdiff_t top, rows, bottom, before, count, width;
 } fc_padded_copy;
 typedef void (*fc_copy_padded_fn)(const fc_padded_copy *copy);
+/* The same of planes whose rows are contiguous, read where they lie (depthwise_in_place.inc, depthwise_3x3.inc): `planes` planes, output rows
+ * [begin, end). Taps: `rows` (5 or 7) x `columns`, or 3 x 3, all finite; `step` (1 or 2): the stride of both axes. All steps
+ * are in bytes, offsets in elements: where the first output reads its first tap. `zeros`: in_columns zeros. */
+typedef struct fc_depthwise_in_place {
+    const char *x, *w, *bias, *zeros; /* bias: NULL: none */
+    char *y;
+    ptrdiff_t planes, begin, end, rows, columns, step;
+    ptrdiff_t in_rows, in_columns, out_columns, row_offset, column_offset;
+    ptrdiff_t x_plane, x_row, w_plane, w_row, w_column, bias_plane, y_plane, y_row;
+    ptrdiff_t plain_begin, plain_end, inner_begin, inner_end, whole; /* the kernel's own */
+    fc_activation activation;
+    double slope;
+} fc_depthwise_in_place;
+typedef void (*fc_depthwise_in_place_fn)(const fc_depthwise_in_place *depthwise);
+enum { FC_IN_PLACE_ROWS = 7, FC_IN_PLACE_EVEN_ROWS = 4, FC_IN_PLACE_TAPS = 7 };
+enum { FC_IN_PLACE_LINES = FC_IN_PLACE_ROWS - 1 + FC_IN_PLACE_TAPS };
+/* The gradient of its weights (depthwise_grad_weight.inc), of `planes` planes, each summed over the batch; returns whether
+ * all are finite. Taps: `rows` (3, 5 or 7) x `columns`. `zeros`: as many as the longer line has; `sums`: a vector a tap. */
+typedef struct fc_depthwise_grad_weight {
+    const char *x, *g, *zeros; /* g: grad_output */
+    char *w, *sums;
+    ptrdiff_t planes, batch, rows, columns, step;
+    ptrdiff_t in_rows, in_columns, out_rows, out_columns, row_offset, column_offset;
+    ptrdiff_t x_plane, x_batch, x_row, g_plane, g_batch, g_row, w_plane, w_row, w_column;
+} fc_depthwise_grad_weight;
+typedef int (*fc_depthwise_grad_weight_fn)(const fc_depthwise_grad_weight *depthwise);
+enum { FC_GRAD_WEIGHT_ROWS = 7 };
+/* The gradient of its input at stride 2 (depthwise_grad_input.inc), whose rows are contiguous too. Taps: `rows` (2 to 7) x
+ * `columns`, all finite. `zeros`: g_columns zeros. bias: what is added, a value a plane; NULL: none. */
+typedef struct fc_depthwise_grad_input {
+    const char *g, *w, *bias, *zeros; /* g: grad_output */
+    char *x;
+    ptrdiff_t planes, rows, columns;
+    ptrdiff_t g_rows, g_columns, x_rows, x_columns, row_offset, column_offset;
+    ptrdiff_t g_plane, g_row, w_plane, w_row, w_column, bias_plane, x_plane, x_row;
+    ptrdiff_t shift_begin, shift_end, plain_begin, plain_end; /* the kernel's own */
+} fc_depthwise_grad_input;
+typedef void (*fc_depthwise_grad_input_fn)(const fc_depthwise_grad_input *depthwise);
+enum { FC_GRAD_INPUT_ROWS = 4, FC_GRAD_INPUT_TAPS = 4 };
+typedef int (*fc_all_finite_fn)(const char *src, ptrdiff_t count);
 /* dst[i] += src[i] * weight, dst contiguous */
 typedef void (*fc_add_scaled_fn)(char *dst, const char *src, ptrdiff_t src_stride, const char *weight, ptrdiff_t count);
 /* dst[c * taps + t] = src[t][c], `tap` and `column` bytes apart; returns whether all are finite */

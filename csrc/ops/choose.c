@@ -12,7 +12,7 @@ static const fc_algorithm *const ALGORITHMS[FC_ALGORITHM_IDS] = {
 };
 
 static int supports(const fc_algorithm *algorithm, const fc_problem *problem, int grad_weight) {
-    return grad_weight ? algorithm->supports_grad_weight : algorithm->supports(problem);
+    return algorithm->supports(problem) && (!grad_weight || algorithm->supports_grad_weight);
 }
 
 static double cost_of(const fc_algorithm *algorithm, const fc_problem *problem, int grad_weight) {

@@ -213,29 +213,33 @@ static fc_algorithm_id asked_of_phases(const fc_problem *whole, const fc_options
     return strided && options->algorithm == FC_AUTO ? FC_EXACT : options->algorithm;
 }
 
-/* All phases of the transpose of `whole`, whose finish is that of the result. */
-static fc_status run_transposed(const fc_problem *whole, const fc_options *options) {
-    const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
-    const fc_algorithm_id asked = asked_of_phases(whole, options);
-    size_t bytes = 1;
-    int unreached = 0; /* whether some positions meet no tap */
+/* Whether all phases are done at once. */
+static int is_woven(const fc_problem *whole, const fc_options *options) {
+    return (is_policy(options) || options->algorithm == FC_DEPTHWISE) && fc_depthwise_fits_grad_input(whole);
+}
+
+/* What all phases need, or an algorithm that cannot do one. */
+static fc_status plan_phases(const fc_problem *whole, const fc_options *options, int threads, size_t *bytes,
+                             int *unreached) {
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    *unreached = 0;
     do {
         const fc_problem p = phase_problem(whole, residue);
         if (fc_taps(&p) == 0) {
-            unreached = 1;
+            *unreached = 1;
             continue;
         }
-        const fc_algorithm *algorithm = fc_choose_forward(&p, asked);
+        const fc_algorithm *algorithm = fc_choose_forward(&p, options->algorithm);
         if (!algorithm)
             return FC_UNSUPPORTED;
         const size_t needed = algorithm->forward_scratch_bytes(&p, NULL, threads);
-        bytes = needed > bytes ? needed : bytes;
+        *bytes = needed > *bytes ? needed : *bytes;
     } while (next_phase(whole, residue));
-    char *block = fc_scratch_take(bytes);
-    if (!block)
-        return FC_OUT_OF_MEMORY;
-    if (unreached) {
+    return FC_OK;
+}
+
+static void run_phases(const fc_problem *whole, const fc_options *options, int threads, int unreached, void *block) {
+    if (unreached) { /* some positions meet no tap */
         fc_problem all = *whole;
         all.out_channels = whole->in_channels;
         all.y = whole->x;
@@ -243,12 +247,59 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
             all.out_size[axis] = whole->in_size[axis];
         fc_parallel(all.batch * all.groups * all.out_channels, threads, clear_plane, &all);
     }
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
         const fc_problem p = phase_problem(whole, residue);
-        if (fc_taps(&p) == 0)
-            continue;
-        fc_choose_forward(&p, asked)->forward(&p, NULL, block, threads);
+        if (fc_taps(&p) > 0)
+            fc_choose_forward(&p, options->algorithm)->forward(&p, NULL, block, threads);
     } while (next_phase(whole, residue));
+}
+
+/* One channel of a depthwise problem. */
+static fc_problem plane_problem(const fc_problem *whole, int64_t group) {
+    fc_problem plane = *whole;
+    plane.groups = 1;
+    plane.x.data += group * whole->x.group;
+    plane.y.data += group * whole->y.group;
+    plane.w.data += group * whole->w.group;
+    if (plane.finish.bias)
+        plane.finish.bias += group * whole->finish.bias_stride;
+    return plane;
+}
+
+/* Those whose weights are not all finite, which are left out when phases are done at once. */
+static void run_other_planes(const fc_problem *whole, const fc_options *options, int threads, int unreached,
+                             void *block) {
+    for (int64_t group = 0; group < whole->groups; ++group) {
+        const fc_problem plane = plane_problem(whole, group);
+        if (!fc_depthwise_weights_finite(&plane, plane.w.data, 1))
+            run_phases(&plane, options, threads, unreached, block);
+    }
+}
+
+/* The transpose of `whole`, whose finish is that of the result. */
+static fc_status run_transposed(const fc_problem *whole, const fc_options *options) {
+    const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
+    const int woven = is_woven(whole, options);
+    const fc_problem plane = plane_problem(whole, 0);
+    fc_options with = *options;
+    size_t bytes = 1;
+    int unreached;
+    with.algorithm = asked_of_phases(whole, options);
+    if (woven) {
+        with.algorithm = FC_DEPTHWISE;
+        bytes = fc_depthwise_grad_input_scratch_bytes(whole);
+    }
+    const fc_status status = plan_phases(woven ? &plane : whole, &with, threads, &bytes, &unreached);
+    if (status != FC_OK)
+        return status;
+    char *block = fc_scratch_take(bytes);
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    if (!woven)
+        run_phases(whole, &with, threads, unreached, block);
+    else if (!fc_depthwise_grad_input_run(whole, block, threads))
+        run_other_planes(whole, &with, threads, unreached, block);
     fc_scratch_give(block);
     return FC_OK;
 }
@@ -421,10 +472,16 @@ fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *inp
     if (pass != FC_GRAD_INPUT)
         return add_choice(&whole, options->algorithm, pass == FC_GRAD_WEIGHT, threads, choice, &heaviest);
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    fc_options with = *options;
+    with.algorithm = asked_of_phases(&whole, options);
+    if (is_woven(&whole, options)) {
+        with.algorithm = FC_DEPTHWISE;
+        choice->scratch_bytes = (int64_t)fc_depthwise_grad_input_scratch_bytes(&whole);
+    }
     do {
         const fc_problem p = phase_problem(&whole, residue);
         if (fc_taps(&p) > 0)
-            status = add_choice(&p, asked_of_phases(&whole, options), 0, threads, choice, &heaviest);
+            status = add_choice(&p, with.algorithm, 0, threads, choice, &heaviest);
     } while (status == FC_OK && next_phase(&whole, residue));
     return status;
 }

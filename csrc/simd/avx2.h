@@ -3,6 +3,7 @@
 #include <immintrin.h>
 #define FC_SIMD_TRANSPOSE
 #define FC_SIMD_LARGER
+#define FC_SIMD_MASKED
 #endif
 
 #define FC_VECTOR_BYTES 32
@@ -10,6 +11,8 @@
 #define fc_simd_fma_f64_avx2(a, b, c) _mm256_fmadd_pd(a, b, c)
 #define fc_simd_larger_f32_avx2(x, best) _mm256_max_ps(x, best)
 #define fc_simd_larger_f64_avx2(x, best) _mm256_max_pd(x, best)
+#define fc_simd_load_masked_f32_avx2(at, mask) _mm256_maskload_ps((const float *)(at), (__m256i)(mask))
+#define fc_simd_load_masked_f64_avx2(at, mask) _mm256_maskload_pd((const double *)(at), (__m256i)(mask))
 #define FC_KEEP_IN_REGISTER(x) "+x"(x)
 
 #ifdef FC_SIMD_TRANSPOSE

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 #define FC_SIMD_TRANSPOSE
 #define FC_SIMD_LARGER
+#define FC_SIMD_MASKED
 #endif
 
 #define FC_VECTOR_BYTES 64
@@ -10,6 +11,8 @@
 #define fc_simd_fma_f64_avx512(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define fc_simd_larger_f32_avx512(x, best) _mm512_max_ps(x, best)
 #define fc_simd_larger_f64_avx512(x, best) _mm512_max_pd(x, best)
+#define fc_simd_load_masked_f32_avx512(at, mask) _mm512_maskz_loadu_ps(_mm512_movepi32_mask((__m512i)(mask)), at)
+#define fc_simd_load_masked_f64_avx512(at, mask) _mm512_maskz_loadu_pd(_mm512_movepi64_mask((__m512i)(mask)), at)
 #define FC_KEEP_IN_REGISTER(x) "+v"(x)
 
 #ifdef FC_SIMD_TRANSPOSE

@@ -44,6 +44,63 @@ static inline void FC_NAME(store_part)(char *at, FC_V x, ptrdiff_t lanes) {
         ((FC_T *)at)[i] = buffer[i];
 }
 
+/* x, which the compiler may not load anew for each use: lines that straddle are dear. */
+static inline FC_V FC_NAME(loaded_once)(FC_V x) {
+#ifdef FC_KEEP_IN_REGISTER
+    __asm__("" : FC_KEEP_IN_REGISTER(x));
+#endif
+    return x;
+}
+
+/* The lanes of a mask, 0 in the others: those are not read. */
+static inline FC_V FC_NAME(load_masked)(const char *at, FC_NAME(mask) mask) {
+#ifdef FC_SIMD_MASKED
+    return FC_NAME2(simd_load_masked, FC_DTYPE, FC_ISA)(at, mask);
+#else
+    FC_T buffer[FC_LANES];
+    for (int i = 0; i < FC_LANES; ++i)
+        buffer[i] = mask[i] ? ((const FC_T *)at)[i] : 0;
+    return FC_NAME(load)((const char *)buffer);
+#endif
+}
+
+static inline FC_V FC_NAME(load_if)(const char *at, FC_NAME(mask) mask, int masked) {
+    return masked ? FC_NAME(load_masked)(at, mask) : FC_NAME(loaded_once)(FC_NAME(load)(at));
+}
+
+/* The mask of the lanes i with 0 <= first + i < size. */
+static inline FC_NAME(mask) FC_NAME(lanes_within)(ptrdiff_t first, ptrdiff_t size) {
+    typedef FC_INT unaligned_mask __attribute__((vector_size(FC_VECTOR_BYTES), aligned(FC_ITEM), may_alias));
+    static const FC_INT from[2][FC_LANES] = {{[0 ... FC_LANES - 1] = 0}, {[0 ... FC_LANES - 1] = -1}};
+    static const FC_INT until[2][FC_LANES] = {{[0 ... FC_LANES - 1] = -1}, {[0 ... FC_LANES - 1] = 0}};
+    ptrdiff_t before = -first, left = size - first;
+    before = before < 0 ? 0 : before > FC_LANES ? FC_LANES : before;
+    left = left < 0 ? 0 : left > FC_LANES ? FC_LANES : left;
+    return *(const unaligned_mask *)&from[0][FC_LANES - before] & *(const unaligned_mask *)&until[0][FC_LANES - left];
+}
+
+/* The first `lanes` of them, 1 to all, by pieces that overlap in place of a loop. */
+static inline void FC_NAME(store_first)(char *at, FC_V x, ptrdiff_t lanes) {
+    FC_T buffer[FC_LANES];
+    const ptrdiff_t bytes = lanes * FC_ITEM;
+    const char *first = (const char *)buffer, *last = first + bytes;
+    FC_NAME(store)((char *)buffer, x);
+    if (bytes == FC_VECTOR_BYTES) {
+        FC_NAME(store)(at, x);
+    } else if (FC_VECTOR_BYTES > 32 && bytes >= 32) {
+        __builtin_memcpy(at, first, 32);
+        __builtin_memcpy(at + bytes - 32, last - 32, 32);
+    } else if (FC_VECTOR_BYTES > 16 && bytes >= 16) {
+        __builtin_memcpy(at, first, 16);
+        __builtin_memcpy(at + bytes - 16, last - 16, 16);
+    } else if (bytes >= 8) {
+        __builtin_memcpy(at, first, 8);
+        __builtin_memcpy(at + bytes - 8, last - 8, 8);
+    } else {
+        __builtin_memcpy(at, first, FC_ITEM);
+    }
+}
+
 static inline FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) {
 #ifdef FC_EMULATED /* the widths and tiles of a set on a CPU without it, for tests */
     FC_V sum = FC_NAME(zero)();
@@ -146,7 +203,7 @@ static inline FC_V FC_NAME(move_up)(FC_V x, FC_V before) { return FC_SHUFFLE(FC_
 
 static inline FC_V FC_NAME(move_up2)(FC_V x, FC_V before) { return FC_SHUFFLE(FC_NAME(mask), before, x, FC_PREVIOUS2); }
 
-/* Elements of both in turn. */
+/* Two vectors whose elements alternate, in order. */
 static inline FC_V FC_NAME(zip_low)(FC_V even, FC_V odd) { return FC_SHUFFLE(FC_NAME(mask), even, odd, FC_ZIP_LOW); }
 
 static inline FC_V FC_NAME(zip_high)(FC_V even, FC_V odd) { return FC_SHUFFLE(FC_NAME(mask), even, odd, FC_ZIP_HIGH); }
@@ -157,26 +214,34 @@ static inline FC_V FC_NAME(zip_high)(FC_V even, FC_V odd) { return FC_SHUFFLE(FC
 #define FC_PAIRED_EVEN FC_EVEN
 #if FC_ITEM == 4
 #define FC_PAIRED_ODD 1, 3, 5, 7
+#define FC_PAIRED_BACK 4, 0, 1, 2
 #else
 #define FC_PAIRED_ODD 1, 3
+#define FC_PAIRED_BACK 2, 0
 #endif
 #elif FC_VECTOR_BYTES == 32
 #define FC_UNPAIR 0, 2, 1, 3
+#define FC_PAIR 0, 2, 1, 3
 #if FC_ITEM == 4
 #define FC_PAIRED_EVEN 0, 2, 8, 10, 4, 6, 12, 14
 #define FC_PAIRED_ODD 1, 3, 9, 11, 5, 7, 13, 15
+#define FC_PAIRED_BACK 8, 0, 5, 2, 1, 4, 3, 6
 #else
 #define FC_PAIRED_EVEN 0, 4, 2, 6
 #define FC_PAIRED_ODD 1, 5, 3, 7
+#define FC_PAIRED_BACK 4, 2, 0, 1
 #endif
 #else
 #define FC_UNPAIR 0, 2, 4, 6, 1, 3, 5, 7
+#define FC_PAIR 0, 4, 1, 5, 2, 6, 3, 7
 #if FC_ITEM == 4
 #define FC_PAIRED_EVEN 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30
 #define FC_PAIRED_ODD 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31
+#define FC_PAIRED_BACK 16, 0, 13, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14
 #else
 #define FC_PAIRED_EVEN 0, 8, 2, 10, 4, 12, 6, 14
 #define FC_PAIRED_ODD 1, 9, 3, 11, 5, 13, 7, 15
+#define FC_PAIRED_BACK 8, 6, 0, 1, 2, 3, 4, 5
 #endif
 #endif
 
@@ -188,11 +253,27 @@ static inline FC_V FC_NAME(paired_odd)(FC_V low, FC_V high) {
     return FC_SHUFFLE(FC_NAME(mask), low, high, FC_PAIRED_ODD);
 }
 
+/* Odd elements moved on by one place of theirs, the first lane of `before` coming in. */
+static inline FC_V FC_NAME(paired_back)(FC_V odds, FC_V before) {
+    return FC_SHUFFLE(FC_NAME(mask), odds, before, FC_PAIRED_BACK);
+}
+
 static inline FC_V FC_NAME(unpair)(FC_V x) {
 #ifdef FC_UNPAIR
     typedef int64_t pairs __attribute__((vector_size(FC_VECTOR_BYTES)));
     const pairs all = (pairs)x;
     return (FC_V)FC_SHUFFLE(pairs, all, all, FC_UNPAIR);
+#else
+    return x;
+#endif
+}
+
+/* The order that `unpair` undoes. */
+static inline FC_V FC_NAME(pair)(FC_V x) {
+#ifdef FC_PAIR
+    typedef int64_t pairs __attribute__((vector_size(FC_VECTOR_BYTES)));
+    const pairs all = (pairs)x;
+    return (FC_V)FC_SHUFFLE(pairs, all, all, FC_PAIR);
 #else
     return x;
 #endif
