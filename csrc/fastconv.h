@@ -134,10 +134,11 @@ FC_API fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output,
 typedef enum fc_conv_pass { FC_FORWARD = 0, FC_GRAD_INPUT = 1, FC_GRAD_WEIGHT = 2 } fc_conv_pass;
 typedef struct fc_conv_choice {
     fc_algorithm_id algorithm;
-    double cost[FC_ALGORITHM_IDS]; /* estimates for one image, in vector multiply-adds; 0: cannot, may not here, or a policy */
-    double multiply_adds;          /* of valid taps: padding is not multiplied */
-    int64_t scratch_bytes;         /* of a call without packed weights */
-    int64_t packed_bytes;          /* of the weights; 0: they are read as they lie */
+    double cost
+        [FC_ALGORITHM_IDS]; /* estimates for one image, in vector multiply-adds; 0: cannot, may not here, or a policy */
+    double multiply_adds;   /* of valid taps: padding is not multiplied */
+    int64_t scratch_bytes;  /* of a call without packed weights */
+    int64_t packed_bytes;   /* of the weights; 0: they are read as they lie */
 } fc_conv_choice;
 FC_API fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *input, const fc_tensor *weight,
                                 const fc_tensor *output, const fc_conv_params *params, const fc_options *options,

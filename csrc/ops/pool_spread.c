@@ -18,10 +18,10 @@ typedef struct spread_run {
     fc_pool_grid grid;
     int lanes_last, indirect, repeats; /* repeats: rows of a stride are all the same */
     int64_t block, blocks, rows, bands, pieces, together;
-    int64_t shares;                 /* rows of grad_output of a piece, of one depth */
-    int64_t share_pitch, pitch;     /* elements */
-    int64_t front; /* zeros in front of a line */
-    int even;      /* one divisor for all */
+    int64_t shares;             /* rows of grad_output of a piece, of one depth */
+    int64_t share_pitch, pitch; /* elements */
+    int64_t front;              /* zeros in front of a line */
+    int even;                   /* one divisor for all */
     double divisor;
     fc_span *spans;                 /* outputs that hold each column */
     char *divisors, *last_divisors; /* of a row, for all channels side by side, and for those of the last block */
@@ -71,9 +71,10 @@ static void plan(spread_run *run) {
     run->pieces = x->size[0] * run->blocks * x->size[2] * run->bands;
     run->together = fc_max(TASK_ELEMENTS / (run->rows * x->size[4] * run->block), 1);
     run->even = fc_pool_even(&run->grid, 0) && fc_pool_even(&run->grid, 1) && fc_pool_even(&run->grid, 2);
-    run->divisor = fc_pool_divisor(&run->grid, 0, 0) * fc_pool_divisor(&run->grid, 1, 0) *
-                   fc_pool_divisor(&run->grid, 2, 0);
-    run->shares =         run->grid.adaptive ? g->size[3] : fc_min(g->size[3], (run->rows - 1) / step + 2 + taps_of(&run->grid, 1, 0));
+    run->divisor =
+        fc_pool_divisor(&run->grid, 0, 0) * fc_pool_divisor(&run->grid, 1, 0) * fc_pool_divisor(&run->grid, 2, 0);
+    run->shares =
+        run->grid.adaptive ? g->size[3] : fc_min(g->size[3], (run->rows - 1) / step + 2 + taps_of(&run->grid, 1, 0));
 }
 
 /* The most outputs along an axis that hold one position. */
@@ -98,8 +99,7 @@ static void lay_out(spread_run *run, fc_arena *arena, int threads) {
         char *share = fc_arena_take(arena, fc_product(depths * run->shares, run->share_pitch), item);
         char *lines = fc_arena_take(arena, fc_product(run->rows, run->pitch), item);
         char *phases = fc_arena_take(
-            arena,
-            phased ? fc_product(fc_min(stride, run->grid.params.kernel[2]) + 1, run->rows * run->pitch) : 0,
+            arena, phased ? fc_product(fc_min(stride, run->grid.params.kernel[2]) + 1, run->rows * run->pitch) : 0,
             item);
         char *result = fc_arena_take(arena, run->indirect ? run->rows * x->size[4] : 0, item);
         if (arena->base) {
@@ -159,8 +159,8 @@ static spread_source divide(const spread_run *run, const spread_piece *p, char *
     const ptrdiff_t column = g->stride[4] * item, channel = g->stride[1] * item;
     const int64_t count = g->size[4] * p->side;
     const int lies = (column == p->side * item || g->size[4] == 1) && (p->side == 1 || channel == item);
-    const char *first = fc_plane(g, p->n, p->channel, item) +
-                        (p->depths.first * g->stride[2] + p->heights.first * g->stride[3]) * item;
+    const char *first =
+        fc_plane(g, p->n, p->channel, item) + (p->depths.first * g->stride[2] + p->heights.first * g->stride[3]) * item;
     if (lies && run->even)
         return (spread_source){first, first, g->stride[2] * item, g->stride[3] * item, run->divisor};
     const ptrdiff_t row = run->share_pitch * item;
