@@ -1,4 +1,4 @@
-/* Gradient of maxima by gathering: planes, windows without dilation, strides 1 and 2 along a row.
+/* Gradient of maxima by gathering: long rows of planes, windows of 2 or 3 columns at stride 2.
  *
  * A plane of grad_input is made in bands. Each copies the rows of grad_output and of indices that it needs into lines,
  * beside which nothing is ever found (kernels/gather.inc). If in the end not every index has been found in its window,
@@ -10,15 +10,15 @@
 
 #include <string.h>
 
-enum { BAND_BYTES = 16 << 10 };
+enum { BAND_BYTES = 16 << 10, LEAST_WIDTH = 96 }; /* shorter rows are faster added */
 
 static int supports(const fc_gather_run *run) {
     const fc_tensor *x = run->grad_input, *g = run->grad_output, *i = run->indices;
     const fc_pool_params *params = &run->grid.params;
     return x->size[2] == 1 && g->size[2] == 1 && x->stride[4] == 1 && g->stride[4] == 1 && i->stride[4] == 1 &&
-           params->stride[2] <= 2 && params->dilation[1] == 1 && params->dilation[2] == 1 &&
-           x->size[3] * x->size[4] <= INT32_MAX &&
-           params->kernel[1] / params->stride[1] * params->kernel[2] / params->stride[2] <= 9; /* asked an element */
+           params->kernel[2] >= 2 && params->kernel[2] <= 3 && params->stride[2] == 2 && params->dilation[1] == 1 &&
+           params->dilation[2] == 1 && params->kernel[1] <= 2 * params->stride[1] && x->size[4] >= LEAST_WIDTH &&
+           x->size[3] * x->size[4] <= INT32_MAX;
 }
 
 void fc_gather_plan(fc_gather_run *run) {
@@ -48,7 +48,8 @@ void fc_gather_lay_out(fc_gather_run *run, fc_arena *arena, int threads) {
         char *places = fc_arena_take(arena, fc_product(run->lines, run->pitch), item);
         if (arena->base) {
             run->values[t] = values;
-            run->places[t] = places;
+            run->places[t] = places; /* what is beside their rows stays as it is */
+            memset(places, 0x80, (size_t)(run->lines * run->pitch) * item);
         }
     }
 }
@@ -62,12 +63,9 @@ static int64_t gather_band(const fc_gather_run *run, int64_t n, int64_t c, int64
     const fc_span first = fc_pool_holders(&run->grid, 1, row), last = fc_pool_holders(&run->grid, 1, end - 1);
     char *values = run->values[thread] + run->front * item, *places = run->places[thread] + run->front * item;
     const int64_t lines = last.first + last.count - first.first;
-    const ptrdiff_t behind = (run->pitch - run->front - g->size[4]) * item;
     for (int64_t l = 0; l < lines; ++l) {
         const int64_t h = first.first + l;
         char *line = places + l * pitch;
-        memset(line - run->front * item, 0x80, (size_t)(run->front * item));
-        memset(line + g->size[4] * item, 0x80, (size_t)behind);
         kernels->narrow_places(line, (const int64_t *)fc_plane(i, n, c, (ptrdiff_t)sizeof(int64_t)) + h * i->stride[3],
                                g->size[4]);
         memcpy(values + l * pitch, fc_plane(g, n, c, item) + h * g->stride[3] * item, (size_t)(g->size[4] * item));
@@ -76,12 +74,19 @@ static int64_t gather_band(const fc_gather_run *run, int64_t n, int64_t c, int64
         .line = pitch,
         .count = x->size[4],
         .kernel = params->kernel[2],
-        .stride = params->stride[2],
         .before = params->padding[2][0],
     };
     int64_t found = 0;
+    const int64_t stride = params->stride[1], before = params->padding[1][0];
+    int64_t at = (row + before) / stride, residue = (row + before) % stride; /* the last window that may hold a row */
     for (int64_t h = row; h < end; ++h) {
-        const fc_span held = fc_pool_holders(&run->grid, 1, h);
+        const int64_t taps = residue < params->kernel[1] ? (params->kernel[1] - residue - 1) / stride + 1 : 0;
+        const int64_t low = fc_min(fc_max(at - taps + 1, 0), g->size[3]), high = fc_min(at + 1, g->size[3]);
+        const fc_span held = {low, fc_max(high - low, 0)};
+        if (++residue == stride) {
+            residue = 0;
+            ++at;
+        }
         job.dst = fc_plane(x, n, c, item) + h * x->stride[3] * item;
         job.values = values + (held.first - first.first) * pitch;
         job.places = places + (held.first - first.first) * pitch;
