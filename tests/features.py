@@ -237,6 +237,9 @@ def large_pools(op: str) -> tuple[Pool, ...]:
         ),
         *(Pool(sizes=(20, 98), channels=2, kernel=(2, 3), stride=(1, 2), ceil_mode=True, **each) for each in both),
         *(Pool(sizes=(9, 7), channels=150, kernel=3, stride=1, padding=1, **each) for each in both),
+        *(
+            Pool(sizes=(7, 6), channels=65, kernel=3, stride=2, padding=1, **each) for each in both
+        ),  # blocks, and one over
         *(Pool(sizes=(13, 13), channels=70, kernel=3, stride=2, **each) for each in both),
         *(Pool(sizes=(3000,), channels=2, kernel=5, stride=3, padding=2, **each) for each in both),
         *(Pool(sizes=(5, 40, 41), channels=2, kernel=(2, 3, 3), stride=2, padding=1, **each) for each in both),
