@@ -166,8 +166,11 @@ FC_API fc_status fc_conv_transpose_grad_weight(fc_dtype dtype, const fc_tensor *
 FC_API fc_status fc_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
                                      const fc_options *options, const fc_tensor *output, const fc_tensor *indices,
                                      fc_report *report);
+/* `params`: the windows, NULL if they are not known; they change nothing but how fast it is. Output sizes may be those
+ * rounded down or up. */
 FC_API fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
-                                      const fc_options *options, const fc_tensor *grad_input, fc_report *report);
+                                      const fc_pool_params *params, const fc_options *options,
+                                      const fc_tensor *grad_input, fc_report *report);
 FC_API fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
                                      const fc_options *options, const fc_tensor *output, fc_report *report);
 FC_API fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,

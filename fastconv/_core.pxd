@@ -144,7 +144,8 @@ cdef extern from "fastconv.h" nogil:
                                   const fc_options *options, const fc_tensor *output, const fc_tensor *indices,
                                   fc_report *report)
     fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
-                                   const fc_options *options, const fc_tensor *grad_input, fc_report *report)
+                                   const fc_pool_params *params, const fc_options *options,
+                                   const fc_tensor *grad_input, fc_report *report)
     fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
                                   const fc_options *options, const fc_tensor *output, fc_report *report)
     fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,

@@ -89,7 +89,7 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
     cdef fc_status status = FC_OK
     cdef double began
     cdef int last, batched, typenum, axis
-    cdef bint fits
+    cdef bint fits, known = kernel_size is not None
     cdef int64_t floors[RANK]
     cdef int64_t ceils[RANK]
     op.base, op.suffix, op.rank = base, "_backward", rank
@@ -133,7 +133,8 @@ def max_pool_backward(int rank, grad_output, indices, input_shape, kernel_size, 
         view(op, "out", result, rank, last, &x)
         began = now()
         with nogil:
-            status = fc_max_pool_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &i, &opts, &x, &report)
+            status = fc_max_pool_backward(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &i,
+                                          &params if known else NULL, &opts, &x, &report)
         if VERBOSE and status == FC_OK:
             if kernel_size is None:
                 tell_shape(op, "backward", &x, &opts, typenum != cnp.NPY_FLOAT32, rank, last, began)

@@ -224,10 +224,49 @@ def pool_features(op: str, rank: int) -> Iterator[Pool]:
 
 def pool_widths(op: str, width: int) -> Iterator[Pool]:
     """Each size around the vector width as the output's width and as channels, in both layouts."""
+    values = {} if op == "max_pool" else {"values": "normal"}
     for size, last, (kernel, stride) in product(around(width), (False, True), ((2, 2), (3, 2), (3, 1))):
-        fixed: dict[str, Any] = {"op": op, "batch": 1, "kernel": kernel, "stride": stride, "last": last}
+        fixed: dict[str, Any] = {"op": op, "batch": 1, "kernel": kernel, "stride": stride, "last": last, **values}
         yield Pool(sizes=(kernel + 1, (size - 1) * stride + kernel), channels=2, **fixed)
         yield Pool(sizes=(kernel + 1, 5), channels=size, **fixed)
+    one: dict[str, Any] = {"op": op, "batch": 1, "channels": 2, **values}
+    for size, (kernel, stride) in product([*around(width)[1:], 3 * width + 1], product((2, 3, 5), (1, 2, 3))):
+        for padding in (0, 1, ((1, 1), (0, 1)), ((1, 1), (1, 0))):  # a row with padding at both ends, at one, at none
+            yield Pool(sizes=(2 * kernel + 1, (size - 1) * stride + kernel - 1), kernel=kernel, stride=stride,
+                       padding=padding, **one)  # fmt: skip
+    yield Pool(sizes=(kernel + 8, 5 * width), kernel=(9, 13), stride=1, padding=(4, 6), **one)
+    yield Pool(sizes=(17, 9), kernel=(9, 7), stride=1, padding=(4, 3), last=True, **{**one, "channels": width + 1})
+    yield Pool(sizes=(9, 4 * width), kernel=(2, 7), stride=(2, 3), padding=(1, 3), **one)
+    yield Pool(sizes=(7, 2 * width), kernel=(7, 2 * width), **{**one, "channels": 2 * width + 1})
+    yield Pool(sizes=(3, 2), kernel=(3, 2), **{**one, "channels": 2 * width + 1})
+    if op == "max_pool":
+        for kernel, stride in product((2, 3, 5), (1, 2, 3)):
+            yield Pool(sizes=(9, 6 * width), kernel=kernel, stride=stride, padding=1, dilation=(1, 2), **one)
+            for kind, last in product(("nan", "infinite", "normal"), (False, True)):
+                yield Pool(sizes=(9, 4 * width + 1), kernel=kernel, stride=stride, padding=1, last=last,
+                           **{**one, "values": kind})  # fmt: skip
+
+
+def large_pools(op: str) -> tuple[Pool, ...]:
+    """Several bands, panels, blocks of channels and stacked planes; rows long enough to be gathered."""
+    fixed: dict[str, Any] = {"op": op, "batch": 1, **({} if op == "max_pool" else {"values": "normal"})}
+    both = [{**fixed, "last": last} for last in (False, True)]
+    return (
+        *(Pool(sizes=(101, 203), channels=3, kernel=3, stride=2, padding=1, **each) for each in both),
+        *(Pool(sizes=(100, 202), channels=2, kernel=2, **each) for each in both),
+        *(
+            Pool(sizes=(21, 103), channels=2, kernel=(3, 2), stride=2, padding=((1, 0), (1, 1)), **each)
+            for each in both
+        ),
+        *(Pool(sizes=(20, 98), channels=2, kernel=(2, 3), stride=(1, 2), ceil_mode=True, **each) for each in both),
+        *(Pool(sizes=(9, 7), channels=150, kernel=3, stride=1, padding=1, **each) for each in both),
+        *(
+            Pool(sizes=(7, 6), channels=65, kernel=3, stride=2, padding=1, **each) for each in both
+        ),  # blocks, and one over
+        *(Pool(sizes=(13, 13), channels=70, kernel=3, stride=2, **each) for each in both),
+        *(Pool(sizes=(3000,), channels=2, kernel=5, stride=3, padding=2, **each) for each in both),
+        *(Pool(sizes=(5, 40, 41), channels=2, kernel=(2, 3, 3), stride=2, padding=1, **each) for each in both),
+    )
 
 
 # ---- what every op of the following is given
@@ -484,7 +523,7 @@ def pad_widths(width: int) -> Iterator[Pad]:
 TABLE: dict[str, tuple[Callable[[int], Iterator[Any]], Callable[[int], Iterator[Any]], tuple[Any, ...]]] = {
     "conv": (conv_features, conv_widths, (*LARGE_CONVS, *WINOGRAD_CONVS)),
     "conv_transpose": (transpose_features, transpose_widths, LARGE_TRANSPOSES),
-    **{op: (partial(pool_features, op), partial(pool_widths, op), ()) for op in ("max_pool", "avg_pool")},
+    **{op: (partial(pool_features, op), partial(pool_widths, op), large_pools(op)) for op in ("max_pool", "avg_pool")},
     **{
         op: (partial(adaptive_features, op), partial(adaptive_widths, op), ())
         for op in ("adaptive_max_pool", "adaptive_avg_pool")

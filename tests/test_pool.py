@@ -50,6 +50,22 @@ def test_same_bits_for_threads_batches_and_alignment(isa: str, geometry: Pool) -
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kernel", "padding"), [(2, 0), (2, 1), (3, 0), (3, 1)])
+def test_indices_outside_of_their_windows_count_as_without_windows(
+    isa: str, dtype: str, kernel: int, padding: int
+) -> None:
+    random = np.random.default_rng(5)
+    x = random.standard_normal((2, 3, 12, 131)).astype(dtype)
+    y, indices = fastconv.max_pool2d(x, kernel, 2, padding, return_indices=True)
+    g = random.standard_normal(y.shape).astype(dtype)
+    for wrong in ((), ((1, 2, 3, 4), 0), ((0, 1, 4, 60), 12 * 131 - 1), ((1, 0, 0, 0), 131 - 1)):
+        if wrong:
+            indices[wrong[0]] = wrong[1]
+        with_windows = fastconv.max_pool2d_backward(g, indices, x.shape, kernel, 2, padding)
+        assert_identical(with_windows, fastconv.max_pool2d_backward(g, indices, x.shape))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("last", [False, True])
 def test_max_pool_takes_the_last_nan_and_otherwise_the_first_maximum(isa: str, dtype: str, last: bool) -> None:
     row = np.array([[1, 5, 5, 2], [np.nan, 9, np.nan, 9], [-np.inf] * 4, [np.inf, 0, np.inf, np.nan]], dtype)

@@ -138,6 +138,20 @@ typedef struct fc_argmax_rows {
 } fc_argmax_rows;
 typedef void (*fc_argmax_rows_fn)(const fc_argmax_rows *rows);
 
+/* 64-bit places to those of the size of an element */
+typedef void (*fc_narrow_places_fn)(char *dst, const int64_t *src, ptrdiff_t count);
+/* Whether all are from 0 to size - 1. */
+typedef int (*fc_in_plane_fn)(const int64_t *indices, ptrdiff_t count, int64_t size);
+/* dst[w] = sum over `rows` lines, and along them the windows that hold w, of values where places are place + w;
+ * returns how many these were. Windows of 2 or 3, 2 apart. Lines begin and end with a kernel's length and two vectors of places below -1. */
+typedef struct fc_gather_row {
+    char *dst;
+    const char *values, *places;
+    ptrdiff_t rows, line, count, kernel, before;
+    int64_t place;
+} fc_gather_row;
+typedef int64_t (*fc_gather_maxima_fn)(const fc_gather_row *row);
+
 typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, rows and depths already clipped */
     const char *plane;
     ptrdiff_t axis[FC_SPATIAL]; /* byte strides */

@@ -31,6 +31,9 @@ int64_t fc_pool_extent(const fc_pool_grid *grid, int axis, int64_t output);
 double fc_pool_divisor(const fc_pool_grid *grid, int axis, int64_t output);
 int fc_pool_even(const fc_pool_grid *grid, int axis);
 
+/* Outputs of an axis whose windows, without dilation, hold an input position. */
+fc_span fc_pool_holders(const fc_pool_grid *grid, int axis, int64_t position);
+
 /* The windows of an adaptive row, one an output. */
 void fc_pool_fill_spans(const fc_pool_grid *grid, fc_span *spans);
 

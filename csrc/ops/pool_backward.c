@@ -1,11 +1,12 @@
 /* Gradients of pooling. Average: pool_spread.c.
  *
- * Maximum: every gradient is added where its maximum was found, plane by plane, each summed by one task in the order of
+ * Maximum: gathered where that is possible (pool_gather.c). Else every gradient is added where its maximum was found, plane by plane, each summed by one task in the order of
  * its windows; indices are checked before anything is written. Planes that do not lie contiguous in the caller's array
  * are summed in scratch and copied.
  */
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
+#include "ops/pool_gather.h"
 #include "ops/pool_spread.h"
 
 #include <stdatomic.h>
@@ -17,6 +18,7 @@ typedef struct backward_run {
     int64_t plane_size;
     int in_place; /* planes of grad_input lie contiguous */
     char **plane;
+    fc_gather_run gather; /* rows: 0 if it is not to be */
     _Atomic int64_t bad_index;
     atomic_int bad;
 } backward_run;
@@ -33,6 +35,7 @@ static void lay_out(backward_run *run, fc_arena *arena, int threads) {
         if (arena->base)
             run->plane[t] = plane;
     }
+    fc_gather_lay_out(&run->gather, arena, threads);
 }
 
 static const char *row_of(const fc_tensor *tensor, int64_t plane, int64_t d, int64_t h, ptrdiff_t item) {
@@ -49,6 +52,8 @@ static void check_indices_task(void *context, int64_t plane, int thread) {
     for (int64_t d = 0; d < indices->size[2]; ++d)
         for (int64_t h = 0; h < indices->size[3]; ++h) {
             const int64_t *row = (const int64_t *)row_of(indices, plane, d, h, sizeof(int64_t));
+            if (indices->stride[4] == 1 && run->kernels->in_plane(row, indices->size[4], run->plane_size))
+                continue;
             for (int64_t w = 0; w < indices->size[4]; ++w) {
                 const int64_t index = row[w * indices->stride[4]];
                 if (index < 0 || index >= run->plane_size) {
@@ -75,6 +80,8 @@ static void backward_task(void *context, int64_t plane, int thread) {
     const backward_run *run = context;
     const fc_tensor *x = run->grad_input;
     const ptrdiff_t item = run->kernels->itemsize;
+    if (run->gather.rows && fc_gather_plane(&run->gather, plane, thread))
+        return;
     char *to = (char *)row_of(x, plane, 0, 0, item);
     char *sums = run->in_place ? to : run->plane[thread];
     memset(sums, 0, (size_t)(run->plane_size * item));
@@ -95,13 +102,11 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
     const int threads = fc_elementwise_threads(x, options);
     fc_arena arena = {0};
     lay_out(run, &arena, threads);
-    if (run->indices) {
-        fc_parallel(planes, threads, check_indices_task, run);
-        if (run->bad) {
-            if (report)
-                *report = (fc_report){-1, run->bad_index};
-            return FC_BAD_INDEX;
-        }
+    fc_parallel(planes, threads, check_indices_task, run);
+    if (run->bad) {
+        if (report)
+            *report = (fc_report){-1, run->bad_index};
+        return FC_BAD_INDEX;
     }
     arena = (fc_arena){fc_scratch_take(arena.used), 0};
     if (!arena.base)
@@ -112,14 +117,35 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
     return FC_OK;
 }
 
+/* Whether sizes of an output follow from the windows, rounded down or up. */
+static fc_status check_windows(const fc_tensor *input, const fc_tensor *output, const fc_pool_params *params,
+                               fc_report *report) {
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        int fits = 0;
+        for (int ceil_mode = 0; ceil_mode < 2; ++ceil_mode) {
+            fc_pool_params either = *params;
+            int64_t size[FC_SPATIAL];
+            either.ceil_mode = ceil_mode;
+            const fc_status status = fc_pool_output_size(input->size + 2, &either, size, report);
+            if (status != FC_OK)
+                return status;
+            fits |= output->size[2 + axis] == size[axis];
+        }
+        if (!fits)
+            return FC_BAD_OUTPUT_SIZE;
+    }
+    return FC_OK;
+}
+
 fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
-                               const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
+                               const fc_pool_params *params, const fc_options *options, const fc_tensor *grad_input,
+                               fc_report *report) {
     static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
     backward_run run = {.grad_output = grad_output, .indices = indices, .grad_input = grad_input};
     run.kernels = fc_kernels_for(options->isa, dtype);
     if (!run.kernels)
         return FC_UNSUPPORTED;
-    const fc_status status = fc_check_tensor(grad_input, LEAST);
+    fc_status status = fc_check_tensor(grad_input, LEAST);
     if (status != FC_OK)
         return status;
     if (grad_output->size[0] != grad_input->size[0])
@@ -129,6 +155,13 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
     for (int axis = 0; axis < FC_AXES; ++axis)
         if (indices->size[axis] != grad_output->size[axis])
             return FC_BAD_OUTPUT_SIZE;
+    if (params && grad_input->size[0] > 0) {
+        if ((status = check_windows(grad_input, grad_output, params, report)) != FC_OK)
+            return status;
+        const fc_pool_grid grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);
+        run.gather = (fc_gather_run){run.kernels, grad_output, indices, grad_input, grid, 0, 0, 0, 0, NULL, NULL};
+        fc_gather_plan(&run.gather);
+    }
     return run_backward(&run, options, report);
 }
 

@@ -85,3 +85,15 @@ double fc_pool_divisor(const fc_pool_grid *grid, int axis, int64_t output) {
         return axis == 2 ? (double)grid->params.divisor_override : 1.0;
     return (double)fc_pool_extent(grid, axis, output);
 }
+
+fc_span fc_pool_holders(const fc_pool_grid *grid, int axis, int64_t position) {
+    const int64_t in = grid->in[axis], out = grid->out[axis];
+    if (grid->adaptive) {
+        const int64_t first = position * out / in;
+        return (fc_span){first, fc_ceil_div((position + 1) * out, in) - first};
+    }
+    const int64_t at = position + grid->params.padding[axis][0], stride = grid->params.stride[axis];
+    const int64_t past = at - grid->params.kernel[axis]; /* from where a window ends before it */
+    const int64_t first = past < 0 ? 0 : fc_min(past / stride + 1, out), end = fc_min(at / stride + 1, out);
+    return (fc_span){first, fc_max(end - first, 0)};
+}

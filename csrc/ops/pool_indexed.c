@@ -146,8 +146,7 @@ static void indexed_piece(const fc_pool_run *run, int64_t index, int thread) {
     };
     const ptrdiff_t places = sizeof(int64_t);
     const int64_t end = p.row + p.rows;
-    const int dense =
-        p.side == 1 || (p.y_column == p.side * item && (run->indirect || run->indices->stride[4] == p.side));
+    const int dense = p.y_column == p.side * item && (run->indirect || run->indices->stride[4] == p.side);
     for (int64_t o = p.row; o < end; o += r.rows) {
         const fc_pool_rows taps = fc_pool_rows_of(&run->grid, 1, o);
         r.rows = o >= run->inside.begin && o < run->inside.end ? fc_min(run->inside.end, end) - o : 1;

@@ -29,19 +29,6 @@ typedef struct spread_run {
     const char **sources;
 } spread_run;
 
-/* Outputs whose windows hold an input position. */
-static fc_span holders(const fc_pool_grid *grid, int axis, int64_t position) {
-    const int64_t in = grid->in[axis], out = grid->out[axis];
-    if (grid->adaptive) {
-        const int64_t first = position * out / in;
-        return (fc_span){first, fc_ceil_div((position + 1) * out, in) - first};
-    }
-    const int64_t at = position + grid->params.padding[axis][0], stride = grid->params.stride[axis];
-    const int64_t past = at - grid->params.kernel[axis]; /* from where a window ends before it */
-    const int64_t first = past < 0 ? 0 : fc_min(past / stride + 1, out), end = fc_min(at / stride + 1, out);
-    return (fc_span){first, fc_max(end - first, 0)};
-}
-
 /* Taps of a window that lie on a residue of the stride. */
 static int64_t taps_of(const fc_pool_grid *grid, int axis, int64_t residue) {
     return residue < grid->params.kernel[axis]
@@ -130,9 +117,9 @@ static spread_piece piece_of(const spread_run *run, int64_t index, int thread) {
     p.n = index / run->blocks;
     p.rows = fc_min(run->rows, x->size[3] - p.row);
     p.side = fc_min(run->block, x->size[1] - p.channel);
-    p.depths = holders(&run->grid, 0, p.depth);
-    p.heights = holders(&run->grid, 1, p.row);
-    const fc_span last = holders(&run->grid, 1, p.row + p.rows - 1);
+    p.depths = fc_pool_holders(&run->grid, 0, p.depth);
+    p.heights = fc_pool_holders(&run->grid, 1, p.row);
+    const fc_span last = fc_pool_holders(&run->grid, 1, p.row + p.rows - 1);
     p.heights.count = last.first + last.count - p.heights.first;
     p.y_row = x->stride[3] * item;
     p.y_column = x->stride[4] * item;
@@ -205,7 +192,7 @@ static int64_t add_rows(const spread_run *run, const spread_piece *p, const spre
             /* Some row of the group, and how many of those behind it have as many holders, one further each. */
             const int64_t row =
                 run->repeats ? fc_max(p->row, ((p->row + before) / stride + i) * stride - before) : p->row + i;
-            const fc_span rows = holders(&run->grid, 1, row);
+            const fc_span rows = fc_pool_holders(&run->grid, 1, row);
             const int64_t whole = run->grid.adaptive ? -1 : taps_of(&run->grid, 1, (row + before) % stride);
             const int64_t left = fc_ceil_div(groups - i, residues);
             r.rows = p->depths.count > 0 && rows.count > 0 && rows.count == whole
@@ -298,7 +285,7 @@ static void spread_channels(const spread_run *run, const spread_piece *p, char *
     r.taps[0] = 1;
     for (int64_t i = 0; i < fc_min(stride, width); ++i)
         for (int64_t w = i; w < width; w += r.rows * stride) {
-            const fc_span held = holders(&run->grid, 2, w);
+            const fc_span held = fc_pool_holders(&run->grid, 2, w);
             const int64_t whole =
                 run->grid.adaptive ? -1 : taps_of(&run->grid, 2, (w + run->grid.params.padding[2][0]) % stride);
             r.rows = held.count > 0 && held.count == whole
@@ -403,7 +390,7 @@ fc_status fc_pool_spread(const fc_kernels *kernels, const fc_tensor *grad_output
         return FC_OUT_OF_MEMORY;
     lay_out(&run, &arena, threads);
     for (int64_t w = 0; grid->adaptive && w < grad_input->size[4]; ++w)
-        run.spans[w] = holders(grid, 2, w);
+        run.spans[w] = fc_pool_holders(grid, 2, w);
     const int64_t rest = grad_input->size[1] % run.block, item = kernels->itemsize;
     for (int64_t o = 0; o < grad_output->size[4]; ++o) {
         kernels->fill_row(run.divisors + o * run.block * item, fc_pool_divisor(grid, 2, o), run.block);
