@@ -89,12 +89,17 @@ def depthwise_widths(width: int) -> Iterator[Conv]:
         yield Conv(sizes=(kernel + 1, columns), kernel=kernel, padding=kernel // 2, stride=stride, **one)
         many: dict[str, Any] = {"batch": 1, "channels": size, "filters": size, "groups": size, "last": True}
         yield Conv(sizes=(kernel + 1, 8), kernel=kernel, padding=kernel // 2, stride=stride, **many)
+    for kernel, stride in product((3, 5, 7), (1, 2)):
+        channels = 2 * width + 3
+        fixed: dict[str, Any] = {"channels": channels, "filters": channels, "groups": channels, "kernel": kernel}
+        yield Conv(sizes=(9, 2 * width - 1), padding=kernel // 2, stride=stride, **fixed)
+        yield Conv(sizes=(8, 2 * width), padding=0 if kernel == 3 else 9, stride=stride, view="strided", **fixed)
     for rows, stride in product((6, 7, 8, 14, 17), (1, 2)):
         yield Conv(sizes=(rows * stride, 6 * width * stride), padding=1, stride=stride, **one)
         yield Conv(sizes=(4, rows * stride), padding=1, stride=stride, **many)
     for kernel, stride in product((3, (3, 2), (5, 3), (5, 4), (7, 1), (7, 6)), (1, 2)):
         for size in (width - 1, 3 * width + 2):
-            fixed: dict[str, Any] = {"kernel": kernel, "stride": stride, "channels": 3, "filters": 3, "groups": 3}
+            fixed = {"kernel": kernel, "stride": stride, "channels": 3, "filters": 3, "groups": 3}
             yield Conv(sizes=(12, size + 5), batch=3, padding=0, **fixed)
             yield Conv(sizes=(9, size), padding=((5, 7), (8, 6)), activation="relu", **fixed)
     yield Conv(sizes=(5, 4 * width), kernel=4, padding=((0, 3), (2, 1)), dilation=(1, 2), **one)

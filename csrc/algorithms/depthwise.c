@@ -1,18 +1,20 @@
 /* Depthwise convolution, forward: every output channel is made of one input channel. Any number of outputs a channel.
  *
  * Nothing is summed over channels, so there is nothing that a matrix product could share: the work is that of a filter
- * of single planes, and it is bound by loads. kernels/depthwise.inc does a tile of rows by one vector at a time, every
- * line of the input loaded once for a column of taps. Three ways to feed it:
+ * of single planes, and it is bound by loads. The kernels do a tile of outputs by one vector at a time, every line of
+ * the input loaded once for a column of taps. Ways to feed them:
  *
- *     planes   rows contiguous (or copied so), lanes along a row, stride 1 or 2 along it. Tiles inside of the image
- *              are read where they lie. For those at its borders, small images, and pitches that put all rows into
- *              the same cache sets, a copy with its padding is made in L1: a band of rows, or its two ends.
+ *     in place the common kernels and strides of contiguous rows, read where they lie (depthwise_in_place.c).
+ *     planes   other kernels: rows contiguous (or copied so), lanes along a row, stride 1 or 2 along it. Tiles inside of
+ *              the image are read where they lie. For those at its borders, small images, and pitches that put all rows
+ *              into the same cache sets, a copy with its padding is made in L1: a band of rows, or its two ends.
  *     lanes    channels last, lanes along channels, any stride and dilation. Weights are transposed into lines of
- *              channels once. Outputs with the same valid taps go together, padding is never read nor multiplied.
+ *              channels once. The common kernels take 7 pixels at a time through pointers, those outside of the image
+ *              being a line of zeros; in others, outputs with the same valid taps go together.
  *     flat     channels last, but fewer than lanes: a row of all channels is a row of a plane, whose taps lie that many
  *              elements apart and whose weights change from lane to lane.
  *     lines    anything else: a row of sums, one tap at a time. Also planes with an infinite or NaN weight, which
- *              would turn the zeros of a padded copy into NaN.
+ *              would turn zeros of padding into NaN.
  *
  * The way is settled by the problem, an output's chain of sums by its place in the image. Accumulator: the dtype.
  */
@@ -236,6 +238,69 @@ static void lane_task(void *context, int64_t task, int thread) {
     }
 }
 
+/* ---- pixels ---- */
+
+static int pixels_fit(const fc_problem *p) {
+    const int64_t taps = p->kernel[2];
+    return p->kernel[0] == 1 && fc_lies_inside(p, 0) && (taps == 3 || taps == 5 || taps == 7) &&
+           p->kernel[1] <= FC_IN_PLACE_TAPS && p->stride[2] <= 2 && p->dilation[2] == 1;
+}
+
+/* A band of rows of one image, all channels. */
+static void pixel_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const fc_depthwise_run *run = context;
+    const fc_problem *p = run->p;
+    const int64_t band = task % run->bands, depth = task / run->bands % p->out_size[0];
+    const int64_t n = task / (run->bands * p->out_size[0]);
+    const char *image =
+        p->x.data + n * p->x.batch + (depth * p->stride[0] + p->offset[0]) * p->x.axis[0] + p->offset[1] * p->x.axis[1];
+    char *y = p->y.data + n * p->y.batch + depth * p->y.axis[0];
+    fc_depthwise_in_place kernel = {
+        .bias = p->finish.bias ? run->bias : NULL,
+        .zeros = run->zeros,
+        .planes = p->groups,
+        .end = p->out_size[2],
+        .rows = p->kernel[2],
+        .step = p->stride[2],
+        .in_rows = p->in_size[2],
+        .row_offset = p->offset[2],
+        .x_row = p->x.axis[2],
+        .x_line = p->dilation[1] * p->x.axis[1],
+        .w_row = run->line,
+        .w_column = p->kernel[2] * run->line,
+        .y_row = p->y.axis[2],
+        .activation = p->finish.activation,
+        .slope = p->finish.slope,
+    };
+    for (int64_t row = band * run->band; row < fc_min((band + 1) * run->band, p->out_size[1]); ++row) {
+        const fc_range rows = fc_valid_taps(p, 1, row);
+        kernel.columns = fc_max(rows.end - rows.begin, 0);
+        kernel.x = image + (row * p->stride[1] + rows.begin * p->dilation[1]) * p->x.axis[1];
+        kernel.w = run->weights + rows.begin * kernel.w_column;
+        kernel.y = y + row * p->y.axis[1];
+        p->kernels->depthwise_pixels(&kernel);
+    }
+}
+
+/* Channels that have met zeros beside the image with an infinite or NaN weight. */
+static void redo_channels(const fc_depthwise_run *run) {
+    const fc_problem *p = run->p;
+    for (int64_t group = 0; group < p->groups; ++group) {
+        const char *weights = p->w.data + group * p->w.group;
+        fc_finish finish = p->finish;
+        if (finish.bias)
+            finish.bias += group * finish.bias_stride;
+        if (fc_depthwise_weights_finite(p, weights, 1))
+            continue;
+        for (int64_t n = 0; n < p->batch; ++n)
+            for (int64_t depth = 0; depth < p->out_size[0]; ++depth)
+                fc_depthwise_line_rows(p, p->x.data + n * p->x.batch + group * p->x.group, weights, &finish,
+                                       p->y.data + n * p->y.batch + group * p->y.group + depth * p->y.axis[0], depth, 0,
+                                       p->out_size[1], run->sums);
+    }
+}
+
 /* ---- all ways ---- */
 
 static void lay_out(fc_depthwise_run *run, fc_arena *arena, const fc_problem *p, int threads) {
@@ -252,9 +317,14 @@ static void lay_out(fc_depthwise_run *run, fc_arena *arena, const fc_problem *p,
         run->bias = fc_arena_take(arena, run->line, 1);
         run->segments = fc_arena_take(arena, fc_segment_bound(p, 2), sizeof(fc_segment));
         run->room_bytes = 0;
+        run->pixels = pixels_fit(p);
+        if (run->pixels) {
+            run->zero_bytes = p->groups * item;
+            run->zeros = fc_arena_take(arena, run->zero_bytes, 1);
+            run->sums = fc_arena_take(arena, p->out_size[2], (size_t)item);
+        }
     } else if (run->way == IN_PLACE) {
-        run->zeros = fc_arena_take(arena, p->in_size[2], (size_t)item);
-        fc_depthwise_plan_in_place(run);
+        fc_depthwise_plan_in_place(run, arena);
     } else if (run->way != LINES) {
         const int64_t line = fc_round_up(run->way == FLAT ? p->groups * run->room_bytes : run->room_bytes, 64);
         if (run->way == FLAT) {
@@ -297,10 +367,17 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
     lay_out(&run, &arena, p, threads);
     if (run.way == LANES) {
         pack_lanes(&run);
+        if (run.pixels) {
+            memset(run.zeros, 0, (size_t)run.zero_bytes);
+            fc_parallel(p->batch * p->out_size[0] * run.bands, threads, pixel_task, &run);
+            if (!fc_lies_inside(p, 2) && !fc_depthwise_weights_finite(p, p->w.data, p->groups))
+                redo_channels(&run);
+            return;
+        }
         run.segment_count = fc_segments(p, 2, run.segments);
         fc_parallel(p->batch * p->out_size[0] * run.bands, threads, lane_task, &run);
     } else if (run.way == IN_PLACE) {
-        memset(run.zeros, 0, (size_t)(p->in_size[2] * p->kernels->itemsize));
+        memset(run.zeros, 0, (size_t)run.zero_bytes);
         fc_parallel(fc_ceil_div(p->batch * run.planes * p->out_size[0] * run.bands, run.together), threads,
                     fc_depthwise_in_place_task, &run);
     } else {

@@ -41,11 +41,14 @@ typedef struct fc_depthwise_run {
     char **room;         /* a thread each: a padded copy and weights, or a row of sums */
     int64_t room_bytes, weight_bytes;
     /* in place */
-    char *zeros;                    /* a line */
+    char *zeros;                    /* a line; also of pixels */
+    int64_t zero_bytes, parted_at;  /* parted_at: where in the room */
     fc_depthwise_in_place in_place; /* what all planes share */
     /* lanes */
     char *weights, *bias; /* [tap][channel]; [channel]; flat, channels repeated */
     ptrdiff_t line;
+    int pixels;       /* by depthwise_pixels */
+    char *sums;       /* pixels: a row of one channel */
     int64_t channels; /* flat: of a pixel */
     int64_t segment_count;
     fc_segment *segments;
@@ -66,8 +69,8 @@ size_t fc_depthwise_grad_weight_scratch_bytes(const fc_problem *p, int threads);
 void fc_depthwise_grad_weight_run(const fc_problem *p, void *scratch, int threads);
 
 int fc_depthwise_fits_in_place(const fc_problem *p);
-/* Fills what the way IN_PLACE needs; run->zeros is there. */
-void fc_depthwise_plan_in_place(fc_depthwise_run *run);
+/* Fills what the way IN_PLACE needs, and adds to run->room_bytes. */
+void fc_depthwise_plan_in_place(fc_depthwise_run *run, fc_arena *arena);
 /* Some bands, numbered by batch, group, output channel, depth, band. */
 void fc_depthwise_in_place_task(void *context, int64_t task, int thread);
 

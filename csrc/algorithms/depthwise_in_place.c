@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { MOST_PARTED = 256 }; /* outputs of a row whose lines are parted into even and odd elements: for L1's sake */
+
 int fc_depthwise_fits_in_place(const fc_problem *p) {
     const ptrdiff_t item = p->kernels->itemsize;
     const int64_t rows = p->kernel[1];
@@ -16,15 +18,25 @@ int fc_depthwise_fits_in_place(const fc_problem *p) {
            (rows == 3 ? p->kernel[2] == 3 : (rows == 5 || rows == 7) && p->kernel[2] <= 64) &&
            p->stride[1] == p->stride[2] && p->stride[2] <= 2 && (p->dilation[1] == 1) &&
            (p->dilation[2] == 1 || p->kernel[2] == 1) && p->x.axis[2] == item && p->y.axis[2] == item &&
-           (p->x.axis[1] % 2048 != 0 || p->in_size[1] <= 8);
+           (p->x.axis[1] % 2048 != 0 || p->in_size[1] <= 8) &&
+           (rows == 3 || p->stride[2] == 1 || p->out_size[2] <= MOST_PARTED);
 }
 
-void fc_depthwise_plan_in_place(fc_depthwise_run *run) {
+void fc_depthwise_plan_in_place(fc_depthwise_run *run, fc_arena *arena) {
     const fc_problem *p = run->p;
+    const ptrdiff_t item = p->kernels->itemsize, vector = p->kernels->lanes * item;
+    ptrdiff_t parted = 0;
+    if (p->stride[2] == 2 && p->kernel[1] != 3)
+        parted = fc_round_up((fc_max(p->out_size[2], p->kernels->lanes) + (p->kernel[2] + 1) / 2) * item, vector);
+    run->zero_bytes = fc_max(p->in_size[2] * item, 2 * parted);
+    run->zeros = fc_arena_take(arena, run->zero_bytes, 1);
+    run->parted_at = fc_round_up(run->room_bytes, 64);
+    run->room_bytes = run->parted_at + 2 * FC_IN_PLACE_LINES * parted;
     run->tile_rows = FC_IN_PLACE_ROWS;
     run->padded = !fc_lies_inside(p, 1) || !fc_lies_inside(p, 2);
     run->in_place = (fc_depthwise_in_place){
         .zeros = run->zeros,
+        .parted_line = parted,
         .rows = p->kernel[1],
         .columns = p->kernel[2],
         .step = p->stride[2],
@@ -78,6 +90,7 @@ static void run_planes(const fc_depthwise_run *run, const int64_t at[4], int64_t
         kernel.bias = finish.bias;
         kernel.y = y;
         kernel.planes = planes;
+        kernel.parted = room + run->parted_at;
         kernel.begin = begin;
         kernel.end = end;
         (kernel.rows == 3 ? p->kernels->depthwise_3x3 : p->kernels->depthwise_in_place)(&kernel);

@@ -251,33 +251,46 @@ typedef struct fc_padded_copy {
     ptrdiff_t top, rows, bottom, before, count, width;
 } fc_padded_copy;
 typedef void (*fc_copy_padded_fn)(const fc_padded_copy *copy);
-/* The same of planes whose rows are contiguous, read where they lie (depthwise_in_place.inc, depthwise_3x3.inc): `planes` planes, output rows
- * [begin, end). Taps: `rows` (5 or 7) x `columns`, or 3 x 3, all finite; `step` (1 or 2): the stride of both axes. All steps
- * are in bytes, offsets in elements: where the first output reads its first tap. `zeros`: in_columns zeros. */
+/* The same with all weights finite (depthwise_in_place.inc, depthwise_3x3.inc). All steps are in bytes, offsets in elements:
+ * where the first output reads its first tap.
+ * Planes whose rows are contiguous, `planes` of them, output rows [begin, end): taps `rows` (5 or 7) x `columns`, or 3 x 3;
+ * `step` (1 or 2): the stride of both axes. zeros: in_columns zeros, or at step 2 and not 3 x 3, two of parted_line bytes;
+ * parted: there, room for FC_IN_PLACE_LINES times as much.
+ * Pixels [begin, end) of one row, channels last, `planes` channels (a vector or more): what are rows there are the
+ * image's columns, `rows` (3, 5 or 7) and `step` those along it; `columns` (7 or fewer) are rows of the image x_line
+ * apart from x on. w and bias: packed lines of channels. zeros: one such line. */
 typedef struct fc_depthwise_in_place {
     const char *x, *w, *bias, *zeros; /* bias: NULL: none */
     char *y;
     ptrdiff_t planes, begin, end, rows, columns, step;
     ptrdiff_t in_rows, in_columns, out_columns, row_offset, column_offset;
-    ptrdiff_t x_plane, x_row, w_plane, w_row, w_column, bias_plane, y_plane, y_row;
+    ptrdiff_t x_plane, x_row, x_line, w_plane, w_row, w_column, bias_plane, y_plane, y_row;
+    char *parted;
+    ptrdiff_t parted_line;
     ptrdiff_t plain_begin, plain_end, inner_begin, inner_end, whole; /* the kernel's own */
     fc_activation activation;
     double slope;
 } fc_depthwise_in_place;
 typedef void (*fc_depthwise_in_place_fn)(const fc_depthwise_in_place *depthwise);
-enum { FC_IN_PLACE_ROWS = 7, FC_IN_PLACE_EVEN_ROWS = 4, FC_IN_PLACE_TAPS = 7 };
-enum { FC_IN_PLACE_LINES = FC_IN_PLACE_ROWS - 1 + FC_IN_PLACE_TAPS };
-/* The gradient of its weights (depthwise_grad_weight.inc), of `planes` planes, each summed over the batch; returns whether
- * all are finite. Taps: `rows` (3, 5 or 7) x `columns`. `zeros`: as many as the longer line has; `sums`: a vector a tap. */
+enum { FC_IN_PLACE_ROWS = 7, FC_IN_PLACE_TAPS = 7, FC_IN_PLACE_LINES = 2 * (FC_IN_PLACE_ROWS - 1) + FC_IN_PLACE_TAPS };
+/* The gradient of its weights (depthwise_grad_weight.inc). Taps: `rows` (3, 5 or 7) x `columns`.
+ * Planes: `planes` of them, each summed over the batch; returns whether all are finite. zeros: as many as the longer
+ * line has; sums: a vector a tap, sum_step = a vector.
+ * Lanes: one row of grad_output, channels last, `planes` channels, added to `sums`. What are lines there are pixels
+ * here: rows and row strides are those of an image's columns, `columns` are the rows of taps, which read rows of the
+ * image x_line apart from x on. zeros: a line of channels; sums: a line of channels for each tap, column by column. */
 typedef struct fc_depthwise_grad_weight {
     const char *x, *g, *zeros; /* g: grad_output */
     char *w, *sums;
     ptrdiff_t planes, batch, rows, columns, step;
     ptrdiff_t in_rows, in_columns, out_rows, out_columns, row_offset, column_offset;
     ptrdiff_t x_plane, x_batch, x_row, g_plane, g_batch, g_row, w_plane, w_row, w_column;
+    ptrdiff_t x_line, sum_step;
+    ptrdiff_t begin, end; /* the kernel's own: rows of grad_output */
 } fc_depthwise_grad_weight;
 typedef int (*fc_depthwise_grad_weight_fn)(const fc_depthwise_grad_weight *depthwise);
-enum { FC_GRAD_WEIGHT_ROWS = 7 };
+typedef void (*fc_depthwise_grad_weight_lanes_fn)(const fc_depthwise_grad_weight *depthwise);
+enum { FC_GRAD_WEIGHT_ROWS = 7, FC_GRAD_WEIGHT_BAND = 28 }; /* held at a time; a multiple of 4 and 7 */
 /* The gradient of its input at stride 2 (depthwise_grad_input.inc), whose rows are contiguous too. Taps: `rows` (2 to 7) x
  * `columns`, all finite. `zeros`: g_columns zeros. bias: what is added, a value a plane; NULL: none. */
 typedef struct fc_depthwise_grad_input {

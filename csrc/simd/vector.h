@@ -46,7 +46,7 @@ static inline void FC_NAME(store_part)(char *at, FC_V x, ptrdiff_t lanes) {
 
 /* x, which the compiler may not load anew for each use: lines that straddle are dear. */
 static inline FC_V FC_NAME(loaded_once)(FC_V x) {
-#ifdef FC_KEEP_IN_REGISTER
+#if defined(FC_KEEP_IN_REGISTER) && !defined(FC_EMULATED)
     __asm__("" : FC_KEEP_IN_REGISTER(x));
 #endif
     return x;
@@ -101,17 +101,18 @@ static inline void FC_NAME(store_first)(char *at, FC_V x, ptrdiff_t lanes) {
     }
 }
 
-static inline FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) {
-#ifdef FC_EMULATED /* the widths and tiles of a set on a CPU without it, for tests */
+#ifdef FC_EMULATED
+/* The widths and tiles of a set on a CPU without it, for tests. Called: tiles would have a call for every lane else. */
+static __attribute__((noinline)) FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) {
     FC_V sum = FC_NAME(zero)();
     for (int i = 0; i < FC_LANES; ++i)
         sum[i] = FC_ITEM == 4 ? (FC_T)__builtin_fmaf((float)a[i], (float)b[i], (float)c[i])
                               : (FC_T)__builtin_fma((double)a[i], (double)b[i], (double)c[i]);
     return sum;
-#else
-    return FC_NAME2(simd_fma, FC_DTYPE, FC_ISA)(a, b, c);
-#endif
 }
+#else
+static inline FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) { return FC_NAME2(simd_fma, FC_DTYPE, FC_ISA)(a, b, c); }
+#endif
 
 /* The sum of all lanes, halves first. */
 static inline FC_T FC_NAME(sum_lanes)(FC_V x) {
