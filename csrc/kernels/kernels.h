@@ -58,7 +58,7 @@ typedef struct fc_span {
 } fc_span;
 /* Each row of dst: `count` windows of `kernel` taps of a contiguous line, or if not NULL those of `spans`, reduced and
  * divided by `divisor` unless it is 0. Lines have room for two vectors behind their last window, and are overwritten.
- * Up to dst_end, bytes behind the end of a row may be overwritten too: rows come in ascending order. */
+ * Up to dst_end, if not NULL, bytes behind the end of a row may be overwritten too: rows come in ascending order. */
 typedef struct fc_windows {
     char *dst, *src, *dst_end;
     ptrdiff_t rows, dst_row, src_row;
@@ -89,7 +89,7 @@ typedef int (*fc_pool_rows_fn)(const fc_pool_rows_job *job);
 
 /* dst[row][run][i] = elements of src at taps[0] x taps[1] taps, reduced and divided by `divisor` unless it is 0; `runs`
  * and what they consist of, `count` contiguous elements, are the same in both. Steps in bytes. Where fewer elements than
- * lanes are left, bytes behind them are read up to src_end and overwritten up to dst_end. Returns whether there was a
+ * lanes are left, bytes behind them are read up to src_end and overwritten up to dst_end, if these are not NULL. Returns whether there was a
  * NaN, if the kernel looks for it. */
 typedef struct fc_reduction {
     char *dst, *dst_end;

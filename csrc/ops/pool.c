@@ -149,7 +149,7 @@ static void reduce_channels(const fc_pool_run *run, const fc_pool_piece *p, char
                 r.rows = o >= inside.begin && o < inside.end ? fc_min(inside.end, end) - o : 1;
         }
         r.divisor = run->average ? divisor * fc_pool_divisor(&run->grid, 2, o) : 0;
-        r.dst = r.dst_end = y + (o - p->column) * p->y_column;
+        r.dst = y + (o - p->column) * p->y_column;
         r.count = p->side;
         fc_reduction whole = r;
         if (r.src_row == pixel && r.dst_row == pixel && r.taps[1] < 4) { /* neighbours, all at once */

@@ -72,8 +72,6 @@ static int copy_lines(const fc_pool_run *run, const fc_pool_piece *p, char *line
         .count = p->count * p->side,
         .taps = {1, 1},
     };
-    r.dst_end = r.dst;
-    r.src_end = r.src;
     if (run->lanes_last && p->x_step[2] != p->side * item) {
         r.runs = p->count;
         r.src_run = p->x_step[2];

@@ -162,7 +162,7 @@ fc_pool_piece fc_pool_piece_of(const fc_pool_run *run, int64_t index, int thread
         p.x_step[axis] = x->stride[2 + axis] * item;
     p.x = plane + p.from * p.x_step[2];
     const int dense = x->stride[4] == 1 && x->stride[3] == x->size[4] && !run->lanes_last;
-    p.x_end = dense ? plane + (p.depths.end - 1) * p.x_step[0] + x->size[3] * p.x_step[1] : p.x;
+    p.x_end = dense ? plane + (p.depths.end - 1) * p.x_step[0] + x->size[3] * p.x_step[1] : NULL;
     if (run->copied)
         copy_input(run, &p, run->copy[thread]);
     if (run->indirect) {
@@ -184,7 +184,7 @@ fc_pool_piece fc_pool_piece_of(const fc_pool_run *run, int64_t index, int thread
     p.y_column = y->stride[4] * item;
     p.y_row = y->stride[3] * item;
     p.y = fc_plane(y, p.n, p.channel, item) + p.depth * y->stride[2] * item + p.row * p.y_row + p.column * p.y_column;
-    p.y_end = p.y_row == p.columns * item && p.y_column == item ? p.y + p.stack * p.rows * p.y_row : p.y;
+    p.y_end = p.y_row == p.columns * item && p.y_column == item ? p.y + p.stack * p.rows * p.y_row : NULL;
     return p;
 }
 

@@ -149,7 +149,7 @@ static spread_source divide(const spread_run *run, const spread_piece *p, char *
     const char *first =
         fc_plane(g, p->n, p->channel, item) + (p->depths.first * g->stride[2] + p->heights.first * g->stride[3]) * item;
     if (lies && run->even)
-        return (spread_source){first, first, g->stride[2] * item, g->stride[3] * item, run->divisor};
+        return (spread_source){first, NULL, g->stride[2] * item, g->stride[3] * item, run->divisor};
     const ptrdiff_t row = run->share_pitch * item;
     const spread_source source = {share, share + p->depths.count * p->heights.count * row, p->heights.count * row, row,
                                   0};
@@ -220,7 +220,6 @@ static void spread_planes(const spread_run *run, const spread_piece *p, char *li
     fc_windows windows = {
         .dst = y,
         .src = lines,
-        .dst_end = y,
         .rows = rows,
         .dst_row = y_row,
         .src_row = pitch,
@@ -254,7 +253,7 @@ static void spread_planes(const spread_run *run, const spread_piece *p, char *li
         } else if (taps == made_taps) {
             sources[i] = made + (from - made_from) * item;
         } else {
-            windows.dst = windows.dst_end = phase + residue * rows * phase_row;
+            windows.dst = phase + residue * rows * phase_row;
             windows.dst_row = phase_row;
             windows.src = lines + (from - taps + 1) * item;
             windows.kernel = taps;
@@ -291,8 +290,8 @@ static void spread_channels(const spread_run *run, const spread_piece *p, char *
             r.rows = held.count > 0 && held.count == whole
                          ? fc_min(run->grid.out[2] - (held.first + held.count) + 1, fc_ceil_div(width - w, stride))
                          : 1;
-            r.dst = r.dst_end = y + w * p->y_column;
-            r.src = r.src_end = lines + held.first * pixel;
+            r.dst = y + w * p->y_column;
+            r.src = lines + held.first * pixel;
             r.taps[1] = held.count;
             if (held.count > 0)
                 run->kernels->reduce_add(&r);
