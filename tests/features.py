@@ -194,6 +194,8 @@ def pool_features(op: str, rank: int) -> Iterator[Pool]:
         {"kernel": 3, "stride": 2, "padding": 1, "ceil_mode": True},
         {"kernel": 3, "stride": 4, "padding": per_axis((2, 0), (0, 2), (1, 2)), "ceil_mode": True},
         {"kernel": 3, "padding": "same"},
+        {"kernel": 2, "padding": "same", "stride": 1, "dilation": 3},
+        {"kernel": 2, "padding": "same", "stride": 1, "dilation": 3, "view": "strided"},
         {"kernel": per_axis(2, 3, 4), "stride": 2, "padding": "same", "last": True},
         {"kernel": 2, "padding": "valid"},
         {"batch": 0},

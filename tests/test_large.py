@@ -50,7 +50,7 @@ def _gradients_beyond_memory() -> None:
 
 
 def _pool_with_scratch_beyond_memory() -> None:
-    fastconv.avg_pool1d(np.ones((1, 1, 70000)), 2**46, 2**40, 2**45)
+    fastconv.avg_pool1d(np.ones((1, 1, 7)), 2**46, 1, 2**45)
 
 
 def _pool_beyond_64_bits() -> None:
@@ -72,6 +72,11 @@ def test_what_cannot_be_held_is_refused_by_name(call: Callable[[], None], error:
     with fastconv.num_threads(64), pytest.raises(error, match=r"^(conv|avg_pool)\dd(_backward)?: "):
         call()
     np.testing.assert_array_equal(fastconv.conv1d(np.ones((1, 1, 3)), np.ones((1, 1, 3))), [[[3]]])
+
+
+def test_one_window_over_everything_and_endless_padding() -> None:
+    got = fastconv.avg_pool1d(np.ones((1, 1, 70000)), 2**46, 2**40, 2**45)
+    np.testing.assert_array_equal(got, [[[70000 / 2**46]]])
 
 
 def test_a_dilation_without_effect_may_be_any_number() -> None:

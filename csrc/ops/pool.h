@@ -21,6 +21,9 @@ typedef struct fc_pool_rows {
     int64_t first, end, step, count;
 } fc_pool_rows;
 fc_pool_rows fc_pool_rows_of(const fc_pool_grid *grid, int axis, int64_t output);
+/* Where all input rows of `count` windows lie. With dilation a later window may begin above the first one, whose first tap
+ * is in the padding. */
+fc_range fc_pool_range_of(const fc_pool_grid *grid, int axis, int64_t output, int64_t count);
 
 /* Outputs [begin, end) of an axis whose windows are cut off nowhere, each `stride` behind the one before it. */
 fc_range fc_pool_inside(const fc_pool_grid *grid, int axis);

@@ -45,6 +45,17 @@ fc_pool_rows fc_pool_rows_of(const fc_pool_grid *grid, int axis, int64_t output)
     return (fc_pool_rows){first, end, dilation, end > first ? fc_ceil_div(end - first, dilation) : 0};
 }
 
+fc_range fc_pool_range_of(const fc_pool_grid *grid, int axis, int64_t output, int64_t count) {
+    if (grid->adaptive)
+        return (fc_range){fc_pool_rows_of(grid, axis, output).first,
+                          fc_pool_rows_of(grid, axis, output + count - 1).end};
+    const fc_pool_params *params = &grid->params;
+    const int64_t first = output * params->stride[axis] - params->padding[axis][0];
+    const int64_t last = first + (count - 1) * params->stride[axis];
+    return (fc_range){fc_max(first, 0),
+                      fc_min(last + (params->kernel[axis] - 1) * params->dilation[axis] + 1, grid->in[axis])};
+}
+
 int64_t fc_pool_extent(const fc_pool_grid *grid, int axis, int64_t output) {
     if (grid->adaptive)
         return fc_pool_rows_of(grid, axis, output).count;

@@ -101,8 +101,8 @@ static void indexed_piece(const fc_pool_run *run, int64_t index, int thread) {
     const fc_pool_params *params = &run->grid.params;
     const ptrdiff_t item = kernels->itemsize;
     const fc_pool_piece p = fc_pool_piece_of(run, index, thread);
-    const int64_t first = fc_pool_rows_of(&run->grid, 1, p.row).first;
-    const int64_t rows = fc_pool_rows_of(&run->grid, 1, p.row + p.rows - 1).end - first;
+    const fc_range read = fc_pool_range_of(&run->grid, 1, p.row, p.rows);
+    const int64_t first = read.begin, rows = read.end - read.begin;
     const ptrdiff_t front = fc_round_up(p.before * p.side, kernels->lanes) * item, line = run->pitch * item;
     char *lines = run->lines[thread] + front;
     int nan = 0;

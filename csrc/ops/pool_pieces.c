@@ -114,15 +114,14 @@ void fc_pool_lay_out(fc_pool_run *run, fc_arena *arena, int threads) {
 /* Copies the input of a piece of a plane, so that its rows are contiguous. */
 static void copy_input(const fc_pool_run *run, fc_pool_piece *p, char *to) {
     const ptrdiff_t item = run->kernels->itemsize;
-    const fc_pool_rows top = fc_pool_rows_of(&run->grid, 1, p->row);
-    const int64_t end = fc_pool_rows_of(&run->grid, 1, p->row + p->rows - 1).end;
-    const ptrdiff_t row = p->count * item, depth = (end - top.first) * row;
+    const fc_range rows = fc_pool_range_of(&run->grid, 1, p->row, p->rows);
+    const ptrdiff_t row = p->count * item, depth = (rows.end - rows.begin) * row;
     for (int64_t d = p->depths.first; d < p->depths.end; ++d)
         run->kernels->copy_matrix(
             (fc_matrix){to + (d - p->depths.first) * depth, row, item},
-            (fc_matrix){(char *)p->x + d * p->x_step[0] + top.first * p->x_step[1], p->x_step[1], p->x_step[2]},
-            end - top.first, p->count);
-    p->x = to - p->depths.first * depth - top.first * row;
+            (fc_matrix){(char *)p->x + d * p->x_step[0] + rows.begin * p->x_step[1], p->x_step[1], p->x_step[2]},
+            rows.end - rows.begin, p->count);
+    p->x = to - p->depths.first * depth - rows.begin * row;
     p->x_step[0] = depth;
     p->x_step[1] = row;
     p->x_step[2] = item;
