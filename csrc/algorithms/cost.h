@@ -79,4 +79,16 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_WINOGRAD_FILTER 3.9
 #define FC_COST_WINOGRAD_STORE 0.93 /* an output */
 
+/* ---- planes alone: a tap of a vector of outputs, by the ways of depthwise.c ---- */
+
+#define FC_COST_DEPTHWISE_TAP 1.3
+#define FC_COST_DEPTHWISE_TAP_STRIDED 2.1
+#define FC_COST_DEPTHWISE_COPIED_TAP 3.0
+#define FC_COST_DEPTHWISE_LANES_TAP 1.5
+#define FC_COST_DEPTHWISE_VECTOR 2
+#define FC_COST_DEPTHWISE_PLANE 450
+#define FC_COST_DEPTHWISE_LINE 60 /* of a plain loop: a line of outputs and one tap */
+#define FC_COST_DEPTHWISE_ELEMENT 6
+#define FC_COST_DEPTHWISE_SCATTERED 22
+
 #endif

@@ -20,6 +20,8 @@
  */
 #include "algorithms/depthwise.h"
 
+#include "algorithms/cost.h"
+
 #include <string.h>
 
 enum { BAND_SUMS = 1 << 16 }; /* multiply-adds of a vector's lanes to one task */
@@ -402,23 +404,32 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     (void)threads;
 }
 
-/* In the units of the others, whose tiles of one row cost about twice what they estimate here: what a tap costs in each
- * way, measured, and a vector of outputs beside. */
 static double forward_cost(const fc_problem *p) {
-    const double taps = (double)fc_taps(p), lanes = (double)p->kernels->lanes;
-    const double planes = (double)p->groups * (double)p->out_channels;
+    const double taps = (double)fc_taps(p), groups = (double)p->groups, planes = groups * (double)p->out_channels;
     const double rows = (double)p->out_size[0] * (double)p->out_size[1], columns = (double)p->out_size[2];
-    const double vectors = rows * (double)fc_ceil_div(p->out_size[2], p->kernels->lanes);
+    const double across = (double)fc_ceil_div(p->out_size[2], p->kernels->lanes);
+    const int strided = p->stride[2] > 1;
+    const double scattered = p->y.axis[2] == p->kernels->itemsize ? 0 : FC_COST_DEPTHWISE_SCATTERED * columns;
     switch (way_of(p)) {
     case LANES:
-        return rows * columns * (double)fc_ceil_div(p->groups, p->kernels->lanes) * (0.5 * taps + 0.3);
+        return rows * columns * (double)fc_ceil_div(p->groups, p->kernels->lanes) *
+               (FC_COST_DEPTHWISE_LANES_TAP * taps + FC_COST_DEPTHWISE_VECTOR);
     case FLAT:
-        return rows * (double)fc_ceil_div(p->out_size[2] * p->groups, p->kernels->lanes) * (0.5 * taps + 0.3);
+        return rows * (double)fc_ceil_div(p->out_size[2] * p->groups, p->kernels->lanes) *
+               (FC_COST_DEPTHWISE_LANES_TAP * taps + FC_COST_DEPTHWISE_VECTOR);
     case IN_PLACE:
+        return planes * (rows * across *
+                             ((strided ? FC_COST_DEPTHWISE_TAP_STRIDED : FC_COST_DEPTHWISE_TAP) * taps +
+                              FC_COST_DEPTHWISE_VECTOR) +
+                         FC_COST_DEPTHWISE_PLANE);
     case PLANES:
-        return planes * vectors * (p->stride[2] == 1 ? 0.5 * taps + 0.3 : 0.7 * taps + 0.3);
+        return planes *
+               (rows * (across * (FC_COST_DEPTHWISE_COPIED_TAP * taps + FC_COST_DEPTHWISE_VECTOR) + scattered) +
+                FC_COST_DEPTHWISE_PLANE);
     default:
-        return planes * (vectors * taps * (p->stride[2] == 1 ? 3 : 2 * lanes) + rows * (double)p->kernel[2] * 20);
+        return planes * rows *
+               (taps * (FC_COST_DEPTHWISE_LINE + (strided ? FC_COST_DEPTHWISE_ELEMENT * columns : 3 * across)) +
+                scattered);
     }
 }
 
