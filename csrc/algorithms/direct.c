@@ -210,9 +210,10 @@ static int equally_spaced(const ptrdiff_t *pixels, int64_t count) {
 }
 
 /* Offsets of the terms of a block. The taps of one channel follow one another; with channels last the channels of one
- * tap: they share lines, where those of taps, a power of two of channels apart, drive one another out of the cache. */
-static void fill_offsets(const direct_run *run, const zone *z, int64_t channels, ptrdiff_t line, ptrdiff_t *image,
-                         ptrdiff_t *weights) {
+ * tap: they share lines, where those of taps, a power of two of channels apart, drive one another out of the cache.
+ * Returns the taps of the zone. */
+static int64_t fill_offsets(const direct_run *run, const zone *z, int64_t channels, ptrdiff_t line, ptrdiff_t *image,
+                            ptrdiff_t *weights) {
     const fc_problem *p = run->p;
     const int last = fc_channels_last(p, &p->x);
     fc_range taps[FC_SPATIAL];
@@ -234,15 +235,13 @@ static void fill_offsets(const direct_run *run, const zone *z, int64_t channels,
                     weights[tap + c * channel_step] = (c * run->taps + packed) * line;
                 }
             }
+    return zone_taps;
 }
 
 static void go_to(const direct_run *run, workplace *w, const zone *z, int64_t chunk, int64_t count, ptrdiff_t line) {
     const fc_problem *p = run->p;
     if (w->zone != z || w->line != line) {
-        w->zone_taps = 1;
-        for (int axis = 0; axis < FC_SPATIAL; ++axis)
-            w->zone_taps *= z->segment[axis]->taps.end - z->segment[axis]->taps.begin;
-        fill_offsets(run, z, run->block, line, w->image_offsets[0], w->weight_offsets[0]);
+        w->zone_taps = fill_offsets(run, z, run->block, line, w->image_offsets[0], w->weight_offsets[0]);
         fill_offsets(run, z, p->in_channels % run->block, line, w->image_offsets[1], w->weight_offsets[1]);
         w->zone = z;
         w->line = line;

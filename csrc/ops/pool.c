@@ -235,19 +235,15 @@ static fc_status pool_forward(fc_pool_run *run, const fc_options *options) {
         fc_pool_whole_planes(run, threads);
         return FC_OK;
     }
-    fc_pool_plan(run);
-    fc_arena arena = {0};
-    fc_pool_lay_out(run, &arena, threads);
-    arena = (fc_arena){fc_scratch_take(arena.used), 0};
-    if (!arena.base)
+    void *block = fc_pool_prepare(run, threads);
+    if (!block)
         return FC_OUT_OF_MEMORY;
-    fc_pool_lay_out(run, &arena, threads);
     if (run->grid.adaptive)
         fc_pool_fill_spans(&run->grid, run->spans);
     if (run->average && !run->even)
         fill_divisors(run);
     fc_parallel(fc_ceil_div(run->pieces, run->together), threads, pool_task, run);
-    fc_scratch_give(arena.base);
+    fc_scratch_give(block);
     return FC_OK;
 }
 

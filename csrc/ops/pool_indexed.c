@@ -203,17 +203,13 @@ fc_status fc_pool_indexed(fc_pool_run *run, int threads) {
                     run);
         return FC_OK;
     }
-    fc_pool_plan(run);
-    fc_arena arena = {0};
-    fc_pool_lay_out(run, &arena, threads);
-    arena = (fc_arena){fc_scratch_take(arena.used), 0};
-    if (!arena.base)
+    void *block = fc_pool_prepare(run, threads);
+    if (!block)
         return FC_OUT_OF_MEMORY;
-    fc_pool_lay_out(run, &arena, threads);
     const fc_pool_params *params = &run->grid.params;
     run->kernels->first_columns(run->firsts, -params->padding[2][0], params->stride[2], params->dilation[2],
                                 y->size[4]);
     fc_parallel(fc_ceil_div(run->pieces, run->together), threads, indexed_task, run);
-    fc_scratch_give(arena.base);
+    fc_scratch_give(block);
     return FC_OK;
 }

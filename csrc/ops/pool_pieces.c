@@ -21,7 +21,7 @@ static int64_t most_rows_read(const fc_pool_run *run, int axis, int64_t outputs)
     return fc_min(grid->in[axis], fc_sum(fc_product(outputs - 1, grid->params.stride[axis]), run->reach[axis]));
 }
 
-void fc_pool_plan(fc_pool_run *run) {
+static void plan(fc_pool_run *run) {
     const fc_tensor *x = &run->input, *y = run->output;
     const fc_pool_params *params = &run->grid.params;
     const int64_t item = run->kernels->itemsize, lanes = run->kernels->lanes;
@@ -80,7 +80,7 @@ void fc_pool_plan(fc_pool_run *run) {
     run->together = fc_max(TASK_ELEMENTS / fc_max(run->rows * length * run->block, 1), 1);
 }
 
-void fc_pool_lay_out(fc_pool_run *run, fc_arena *arena, int threads) {
+static void lay_out(fc_pool_run *run, fc_arena *arena, int threads) {
     const size_t item = (size_t)run->kernels->itemsize;
     const int64_t outputs = run->output->size[4];
     run->divisors = fc_arena_take(arena, run->average && !run->even ? outputs : 0, item);
@@ -109,6 +109,16 @@ void fc_pool_lay_out(fc_pool_run *run, fc_arena *arena, int threads) {
             run->result[t] = result;
         }
     }
+}
+
+void *fc_pool_prepare(fc_pool_run *run, int threads) {
+    plan(run);
+    fc_arena arena = {0};
+    lay_out(run, &arena, threads);
+    arena = (fc_arena){fc_scratch_take(arena.used), 0};
+    if (arena.base)
+        lay_out(run, &arena, threads);
+    return arena.base;
 }
 
 /* Copies the input of a piece of a plane, so that its rows are contiguous. */

@@ -50,9 +50,9 @@ typedef struct fc_pool_piece {
     ptrdiff_t indices_row;
 } fc_pool_piece;
 
-/* Splits the work; grid, arrays, kernels, average are in place. With indices, lines are those of the input. */
-void fc_pool_plan(fc_pool_run *run);
-void fc_pool_lay_out(fc_pool_run *run, fc_arena *arena, int threads);
+/* Splits the work, takes scratch memory for it and lays that out; returns its block, or NULL if there is none. Grid, arrays,
+ * kernels, average are in place. With indices, lines are those of the input. */
+void *fc_pool_prepare(fc_pool_run *run, int threads);
 /* The input of a piece is copied where it does not lie in rows. */
 fc_pool_piece fc_pool_piece_of(const fc_pool_run *run, int64_t index, int thread);
 /* From where it was made to where it belongs, if that is not the same. */
