@@ -128,8 +128,13 @@ class BuildExt(build_ext):
         # (source, folder of the object, flags); runtime/dispatch.c learns from the macros which sets there are.
         macros = [(f"FC_HAVE_{isa.name.upper()}", None) for isa in sets]
         macros += [("FC_EMULATED", None)] if EMULATE else []
-        jobs = [(f"csrc/isa/{isa.name}.c", isa.name, ["-Wno-psabi"] if EMULATE else isa.flags) for isa in sets]
-        jobs += [("csrc/isa/baseline.c", "baseline", []), ("csrc/runtime/threads.c", "threads", openmp)]
+        flags = {isa.name: ["-Wno-psabi"] if EMULATE else isa.flags for isa in sets} | {"baseline": []}
+        jobs = [
+            (f"csrc/isa/{name}.c", f"{name}_{dtype}", [*flags[name], f"-DFC_{dtype.upper()}"])
+            for name in flags
+            for dtype in ("f32", "f64")
+        ]
+        jobs += [("csrc/runtime/threads.c", "threads", openmp)]
         special = {source for source, _, _ in jobs}
         for folder in ("ops", "algorithms", "runtime"):
             jobs += [(source, "common", []) for source in sorted(glob(f"csrc/{folder}/*.c")) if source not in special]

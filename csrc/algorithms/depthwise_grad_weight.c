@@ -3,9 +3,9 @@
  *
  * A task is as many planes as make a task's worth, or channels last, as many channels as leave their sums in L1, each
  * summed over the whole batch in order, so that no bit depends on the number of threads. Channels last, one row of
- * grad_output after another is taken with all rows of taps that meet the image. The kernels count what lies outside as 0, which times an infinity would be NaN: a plane whose
- * sums are not finite is done again by direct, which multiplies nothing that is not there. Accumulator:
- * the dtype.
+ * grad_output after another is taken with all rows of taps that meet the image. The kernels count
+ * what lies outside as 0, which times an infinity would be NaN: a plane whose sums are not finite is done again by
+ * direct, which multiplies nothing that is not there. Accumulator: the dtype.
  */
 #include "algorithms/depthwise.h"
 #include "algorithms/grad_weight.h"
@@ -42,7 +42,7 @@ static int lanes_fit(const fc_problem *p) {
 static int planes_fit(const fc_problem *p) {
     const ptrdiff_t item = p->kernels->itemsize;
     return p->x.axis[2] == item && p->y.axis[2] == item && p->stride[1] == p->stride[2] && taps_fit(p, 1) &&
-           (p->dilation[2] == 1 || p->kernel[2] == 1) && p->kernel[2] <= 64;
+           p->dilation[2] == 1 && p->kernel[2] == p->kernel[1];
 }
 
 /* Planes so narrow that it pays to turn some channels at a time to channels last: what is walked along is a row then,

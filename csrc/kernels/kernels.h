@@ -1,4 +1,4 @@
-/* The table of kernels that every instruction set exports as fc_kernels_<isa>, one per dtype, and the types of the
+/* The table of kernels that every instruction set exports as fc_kernels_<dtype>_<isa>, one per dtype, and the types of the
  * functions in it.
  *
  * Kernels are straight-line numeric code: no threads, no allocation, no checks. They take untyped pointers and byte

@@ -8,16 +8,16 @@
 
 typedef struct instruction_set {
     const char *name;
-    const fc_kernels *kernels;
+    const fc_kernels *kernels[FC_DTYPES];
     int (*usable)(void);
 } instruction_set;
 
-#define FC_ISA(name, has) extern const fc_kernels fc_kernels_##name[FC_DTYPES];
+#define FC_ISA(name, has) extern const fc_kernels fc_kernels_f32_##name, fc_kernels_f64_##name;
 #include "runtime/isa_list.inc"
 #undef FC_ISA
 
 static const instruction_set SETS[] = {
-#define FC_ISA(name, has) {#name, fc_kernels_##name, has},
+#define FC_ISA(name, has) {#name, {&fc_kernels_f32_##name, &fc_kernels_f64_##name}, has},
 #include "runtime/isa_list.inc"
 #undef FC_ISA
 };
@@ -53,7 +53,7 @@ const fc_kernels *fc_kernels_for(int isa, fc_dtype dtype) {
         isa = fc_isa_current();
     else if (!fc_isa_usable(isa))
         return NULL;
-    return (unsigned)dtype < FC_DTYPES ? &SETS[isa].kernels[dtype] : NULL;
+    return (unsigned)dtype < FC_DTYPES ? SETS[isa].kernels[dtype] : NULL;
 }
 
 int fc_isa_lanes(int isa, fc_dtype dtype) {
