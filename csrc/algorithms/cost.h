@@ -1,7 +1,7 @@
 /* What the steps of a convolution cost: the constants of the model by which "auto" chooses.
  *
  * The unit is a multiply-add of whole vectors at the limit of the core. An algorithm counts what it will do for one image
- * (forward_cost), not looking at batch or threads; the constants were fitted, all at once, to the times of 1600 random
+ * (forward_cost), not looking at batch or threads; the constants were fitted, all at once, to the times of 2600 random
  * problems (Zen 4, AVX2, float32), and bench/auto_loss.py measures how far the choices lie from the best.
  */
 #ifndef FC_COST_H
@@ -16,10 +16,10 @@ static inline double fc_tile_slots(int64_t rows, int64_t vectors) {
     return (double)fc_max(rows * vectors, fc_max(latency, loads));
 }
 
-/* `count` rows, tiles of `most` and the rest in one of their own. */
+/* `count` rows in tiles of nearly equal size. */
 static inline double fc_rows_slots(int64_t count, int64_t most, int64_t vectors) {
-    return (double)(count / most) * fc_tile_slots(most, vectors) +
-           (count % most ? fc_tile_slots(count % most, vectors) : 0);
+    const int64_t tiles = fc_ceil_div(count, most), rows = count / tiles, larger = count % tiles;
+    return (double)larger * fc_tile_slots(rows + 1, vectors) + (double)(tiles - larger) * fc_tile_slots(rows, vectors);
 }
 
 /* Rows of full tiles against all panels of `lanes` lanes. */
@@ -32,44 +32,42 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 
 /* ---- what slots cost: more where operands come from L2 or from scattered lines ---- */
 
-#define FC_COST_DIRECT_SLOT 1.06
-#define FC_COST_DIRECT_PAGES 0.18   /* more where every term is another channel, and that another page */
-#define FC_COST_DIRECT_STRIDED 0.42 /* more where of each such line only some elements are read */
-#define FC_COST_IM2COL_SLOT 1.14
-#define FC_COST_POINTWISE_SLOT 0.95
-#define FC_COST_POINTWISE_ROWS 0.19 /* more where weights are read as they lie */
-#define FC_COST_POINTWISE_DOT 1.2
+#define FC_COST_DIRECT_SLOT 1.03
+#define FC_COST_DIRECT_PAGES 0.18   /* more, once a channel: each is another page */
+#define FC_COST_DIRECT_STRIDED 0.38 /* more, once a column of taps: only some elements of each line are read */
+#define FC_COST_PANEL_SLOT 1.06
+#define FC_COST_PANEL_IN_PLACE 0.24 /* more where the panel is not copied */
+#define FC_COST_PANEL_DOT 2.5
 #define FC_COST_WINOGRAD_SLOT 0.82
 
 /* ---- what is paid once: by a tile, and by what holds many ---- */
 
-#define FC_COST_DIRECT_TILE 73
-#define FC_COST_DIRECT_ZONE_ROWS 2.5 /* rows of a tile that a zone leaves empty */
-#define FC_COST_DIRECT_CHUNK 940
-#define FC_COST_IM2COL_TILE 44
-#define FC_COST_IM2COL_BAND 1800
-#define FC_COST_POINTWISE_TILE 125
-#define FC_COST_POINTWISE_DOTS 517
+#define FC_COST_DIRECT_TILE 123
+#define FC_COST_DIRECT_ZONE_ROWS 2.2 /* rows of a tile that a zone leaves empty */
+#define FC_COST_DIRECT_CHUNK 906
+#define FC_COST_PANEL_TILE 67
+#define FC_COST_PANEL_DOTS 515
+#define FC_COST_IM2COL_BAND 1420
 #define FC_COST_WINOGRAD_TILE 100
 #define FC_COST_WINOGRAD_PANEL 2250
 
 /* ---- moving elements: weights into lines, the image into copies, sums into the output ---- */
 
-#define FC_COST_PACK_WEIGHT 1.55
-#define FC_COST_PACK_FAR_WEIGHT 3.2 /* more if they fit no cache but the last */
-#define FC_FAR_BYTES (8 << 20)
-#define FC_COST_POINTWISE_PACK_WEIGHT 2.8
-#define FC_COST_COPY 0.44 /* contiguous */
-#define FC_COST_COPY_STRIDED 1.2
-#define FC_COST_COPY_TRANSPOSED 3.8
-#define FC_COST_COPY_TRANSPOSED_STRIDED 4.4
-#define FC_COST_COPY_START 177
-#define FC_COST_COPY_ROW 8.5
-#define FC_COST_COPY_TRANSPOSED_ROW 20
-#define FC_COST_POINTWISE_COPY 0.93
-#define FC_COST_POINTWISE_COPY_STRIDED 4.3
-#define FC_COST_STORE_TRANSPOSED 1.1 /* lanes are channels, the output has them first */
-#define FC_COST_STORE_SCATTERED 3.3  /* lanes are pixels, the output has channels last */
+#define FC_COST_PACK_WEIGHT 1.47
+#define FC_COST_PACK_FAR_WEIGHT 1.9 /* more if they fit no cache but the last */
+#define FC_FAR_BYTES (4 << 20)
+#define FC_COST_COPY 0.93 /* contiguous */
+#define FC_COST_COPY_STRIDED 2.2
+#define FC_COST_COPY_TRANSPOSED 4.7
+#define FC_COST_COPY_TRANSPOSED_STRIDED 5.2
+#define FC_COST_COPY_START 192
+#define FC_COST_COPY_ROW 9.6
+#define FC_COST_POINTWISE_COPY 0.94
+#define FC_COST_POINTWISE_COPY_STRIDED 4.35
+#define FC_COST_POINTWISE_COPY_TRANSPOSED 1.1
+#define FC_COST_STORE_TRANSPOSED 0.95 /* lanes are channels, the output has them first */
+#define FC_COST_STORE_SCATTERED 0.87  /* lanes are pixels, the output has channels last: each part of the sums */
+#define FC_COST_STORE_CONFLICT 2.5    /* more where pixels lie a multiple of 4096 bytes apart, in the same cache sets */
 
 /* ---- transforms, a vector of one element ---- */
 

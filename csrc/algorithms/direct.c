@@ -369,8 +369,8 @@ static double forward_cost(const fc_problem *p) {
     const double tiles = pixels / p->kernels->tile_rows + zones,
                  weights = (double)packed_bytes(p) / p->kernels->itemsize;
     double slot = FC_COST_DIRECT_SLOT, pack = FC_COST_PACK_WEIGHT;
-    if (taps == 1 && !fc_channels_last(p, &p->x))
-        slot += p->stride[2] > 1 ? FC_COST_DIRECT_STRIDED : FC_COST_DIRECT_PAGES;
+    if (!fc_channels_last(p, &p->x))
+        slot += p->stride[2] > 1 ? FC_COST_DIRECT_STRIDED / (double)p->kernel[2] : FC_COST_DIRECT_PAGES / (double)taps;
     if (packed_bytes(p) > FC_FAR_BYTES)
         pack += FC_COST_PACK_FAR_WEIGHT;
     const double store = fc_channels_last(p, &p->y) ? 0 : FC_COST_STORE_TRANSPOSED;

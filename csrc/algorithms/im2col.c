@@ -4,19 +4,19 @@
  * tap *column*: a shifted copy whose row pitch is the band's own width, so that the tap rows are mere offsets into it
  * and lanes run on across image rows without a gap. That is kernel-height times less packing than im2col proper (for
  * strides, one copy for each residue of the tap row; for far-spread taps, where copies would hold mostly rows nobody
- * shares, one for each tap). 1x1 layers have no patches: pointwise.c. Weights are rows of the tile: broadcast from where they
- * lie, or from a repacked tile when many panels share it. After Chellapilla, Puri and Simard 2006, blocked as in
- * Goto and van de Geijn 2008. Accumulator: the dtype itself, started anew every block of input channels.
+ * shares, one for each tap). 1x1 layers have no patches: pointwise.c. Panels of pixels pass by all output channels as
+ * panel.h says. After Chellapilla, Puri and Simard 2006, blocked as in Goto and van de Geijn 2008.
+ * Accumulator: the dtype itself, started anew every block of input channels.
  */
 #include "algorithms/algorithm.h"
 #include "algorithms/cost.h"
 #include "algorithms/grad_weight.h"
+#include "algorithms/panel.h"
 #include "algorithms/pointwise.h"
 
 #include <string.h>
 
 enum { REDUCTION = 512, LEAST_REDUCTION = 128, BAND_PIXELS = 960, NARROWEST = 128, BAND_BYTES = 512 << 10 };
-enum { PANELS_WORTH_PACKING = 4 };
 
 typedef struct im2col_run {
     const fc_problem *p;
@@ -28,18 +28,21 @@ typedef struct im2col_run {
     int64_t residues;    /* copies of one channel, depth tap and column tap */
     int64_t halo;        /* rows a copy holds beyond those of the band */
     int64_t pitch;       /* elements between copies */
+    int64_t rest;        /* most pixels of a band that fill no vector */
+    int64_t panel_rows;  /* output channels whose weights stay in L2 */
     int64_t out_blocks, out_block;
-    ptrdiff_t **weight_offsets, **copy_offsets, **tile_offsets;
-    char **copies, **weights, **sums;
+    ptrdiff_t *weight_offsets;
+    ptrdiff_t **copy_offsets; /* a thread each, */
+    fc_panel_room *rooms;
+    char **copies;
 } im2col_run;
 
 static int64_t copies_a_channel(const im2col_run *run) { return run->p->kernel[0] * run->residues * run->p->kernel[2]; }
 
-/* A pitch that is whole vectors, has room for the last tile to run over, and is no multiple of 4096 bytes, which would
- * put every copy into the same cache sets. */
+/* A pitch that is whole lines and no multiple of 4096 bytes, which would put every copy into the same cache sets. */
 static int64_t copy_pitch(const im2col_run *run) {
     const int64_t item = run->p->kernels->itemsize, line = 64 / item;
-    int64_t pitch = fc_round_up((run->rows + run->halo) * run->columns + run->panel, line);
+    int64_t pitch = fc_round_up((run->rows + run->halo) * run->columns, line);
     while (pitch * item % 4096 < 128)
         pitch += line;
     return pitch;
@@ -68,6 +71,8 @@ static void plan_bands(im2col_run *run) {
     run->taps = fc_taps(p);
     run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
     run->block = fc_channel_block(p->in_channels, run->taps, REDUCTION);
+    if (run->block > p->kernels->lanes) /* terms are whole vectors then, too */
+        run->block -= run->block % p->kernels->lanes;
     int64_t pixels = BAND_PIXELS;
     for (;;) {
         run->column_bands = ow <= pixels / 2 ? 1 : fc_ceil_div(ow, fc_max(pixels / 4, NARROWEST));
@@ -98,27 +103,21 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     plan_bands(run);
     const size_t item = (size_t)p->kernels->itemsize;
     const int64_t terms = run->block * run->taps;
-    run->weight_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
+    run->rest = fc_min(p->kernels->lanes - 1, run->rows * run->columns);
+    run->panel_rows = fc_panel_rows(p, terms);
+    run->weight_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
     run->copy_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
-    run->tile_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
+    run->rooms = fc_arena_take(arena, threads, sizeof(fc_panel_room));
     run->copies = fc_arena_take(arena, threads, sizeof(char *));
-    run->weights = fc_arena_take(arena, threads, sizeof(char *));
-    run->sums = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
-        ptrdiff_t *weight_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
         ptrdiff_t *copy_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
-        ptrdiff_t *tile_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
-        char *sums = fc_arena_take(arena, p->kernels->tile_rows * run->panel, item);
-        char *weights = fc_arena_take(arena, terms * p->kernels->tile_rows, item);
         char *copies = fc_arena_take(arena, block_elements(run), item);
+        const fc_panel_room room = fc_panel_take_room(arena, p, run->panel_rows, terms, run->rest);
         if (!arena->base)
             continue;
-        run->weight_offsets[t] = weight_offsets;
         run->copy_offsets[t] = copy_offsets;
-        run->tile_offsets[t] = tile_offsets;
-        run->sums[t] = sums;
-        run->weights[t] = weights;
         run->copies[t] = copies;
+        run->rooms[t] = room;
     }
 }
 
@@ -180,8 +179,6 @@ static void make_copies(const im2col_run *run, const band *b, int64_t channel, i
                         memset(copies, 0, (size_t)(rows * b->columns * p->kernels->itemsize));
                     else
                         copy_shifted(p, copies, plane, row, column, rows, b->columns);
-                    memset(copies + rows * b->columns * p->kernels->itemsize, 0,
-                           (size_t)(run->panel * p->kernels->itemsize)); /* lanes of the last tile beyond the band */
                 }
             }
         }
@@ -200,47 +197,6 @@ static void fill_copy_offsets(const im2col_run *run, ptrdiff_t *table, int64_t c
                 for (int64_t w = 0; w < p->kernel[2]; ++w)
                     table[count++] = (copy + w) * bytes + down * columns * item;
             }
-}
-
-/* One tile of sums: into the output if it lies there as the tile does, else through `sums` and the output's strides. */
-typedef struct tile {
-    int64_t row, rows, pixel, pixels; /* output channels, pixels of the band */
-    int first_block, last_block;
-} tile;
-
-static void move_sums(const im2col_run *run, const band *b, const tile *t, char *y, char *sums, int to_output) {
-    const fc_problem *p = run->p;
-    const ptrdiff_t item = p->kernels->itemsize, ldc = run->panel * item;
-    for (int64_t done = 0; done < t->pixels;) {
-        const int64_t row = (t->pixel + done) / b->columns, column = (t->pixel + done) % b->columns;
-        const int64_t length = fc_min(t->pixels - done, b->columns - column);
-        const fc_matrix output = {y + (b->row + row) * p->y.axis[1] + (b->column + column) * p->y.axis[2], p->y.channel,
-                                  p->y.axis[2]};
-        const fc_matrix local = {sums + done * item, ldc, item};
-        p->kernels->copy_matrix(to_output ? output : local, to_output ? local : output, t->rows, length);
-        done += length;
-    }
-}
-
-static void run_tile(const im2col_run *run, const band *b, const tile *t, ptrdiff_t terms, const char *const *rows,
-                     const ptrdiff_t *oa, const char *lanes, const ptrdiff_t *ob, char *y, int flat,
-                     const fc_finish *finish, char *sums) {
-    const fc_problem *p = run->p;
-    const ptrdiff_t item = p->kernels->itemsize;
-    const int vectors = (int)fc_ceil_div(t->pixels, p->kernels->lanes);
-    const fc_gemm_tile_fn gemm_tile = p->kernels->gemm_tile[t->rows - 1][vectors - 1];
-    const int direct = flat && t->pixels == (int64_t)vectors * p->kernels->lanes;
-    char *c = sums;
-    ptrdiff_t ldc = run->panel * item;
-    if (direct) {
-        c = y + b->row * p->y.axis[1] + b->column * item + t->pixel * item;
-        ldc = p->y.channel;
-    } else if (!t->first_block) {
-        move_sums(run, b, t, y, sums, 0);
-    }
-    gemm_tile(terms, rows, oa, lanes, ob, c, ldc, !t->first_block, t->last_block ? finish : NULL);
-    if (!direct)
-        move_sums(run, b, t, y, sums, 1);
 }
 
 static void forward_task(void *context, int64_t task, int thread) {
@@ -266,44 +222,36 @@ static void forward_task(void *context, int64_t task, int thread) {
     b.pixels = b.rows * b.columns;
 
     const int64_t k_begin = out_block * run->out_block, k_end = fc_min(k_begin + run->out_block, p->out_channels);
-    char *y = p->y.data + n * p->y.batch + group * p->y.group + depth * p->y.axis[0];
-    const int flat =
-        p->y.axis[2] == item && (b.rows == 1 || (p->y.axis[1] == b.columns * item && b.columns == p->out_size[2]));
-    const int pack_rows = b.pixels >= PANELS_WORTH_PACKING * run->panel;
-
-    ptrdiff_t *oa = run->weight_offsets[thread], *ob = run->copy_offsets[thread], *packed = run->tile_offsets[thread];
-    const fc_range all[FC_SPATIAL] = {{0, p->kernel[0]}, {0, p->kernel[1]}, {0, p->kernel[2]}};
-    fc_fill_offsets(oa, run->block, p->w.in, all, p->w.axis);
-    const ptrdiff_t tile_line = kernels->tile_rows * item;
-    for (ptrdiff_t i = 0; i < run->block * run->taps; ++i)
-        packed[i] = i * tile_line;
-    fill_copy_offsets(run, ob, b.columns);
+    ptrdiff_t *lane_offsets = run->copy_offsets[thread];
+    char *copies = run->copies[thread];
+    fill_copy_offsets(run, lane_offsets, b.columns);
+    fc_panel panel = {.p = p, .room = run->rooms[thread], .group = group};
+    panel.window = (fc_window){b.row, b.column, b.columns, 0};
+    panel.window.flat = b.rows == 1 || (b.columns == p->out_size[2] && p->y.axis[1] == b.columns * p->y.axis[2]);
+    panel.plane = p->y.data + n * p->y.batch + group * p->y.group + depth * p->y.axis[0];
+    panel.weight_offsets = run->weight_offsets;
+    panel.lane_offsets = lane_offsets;
+    const int64_t rest = b.pixels % kernels->lanes, whole = b.pixels - rest;
 
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const int64_t channels = fc_min(run->block, p->in_channels - c);
-        const ptrdiff_t terms = channels * run->taps;
-        make_copies(run, &b, c, channels, run->copies[thread]);
-        for (int64_t k = k_begin; k < k_end; k += kernels->tile_rows) {
-            const int64_t row_count = fc_min(kernels->tile_rows, k_end - k);
-            const char *rows[FC_MAX_TILE_ROWS];
-            for (int64_t m = 0; m < row_count; ++m)
-                rows[m] = p->w.data + group * p->w.group + (k + m) * p->w.out + c * p->w.in;
-            if (pack_rows) {
-                kernels->gather_lanes(run->weights[thread], tile_line, row_count, rows, row_count, oa, terms);
-                for (int64_t m = 0; m < row_count; ++m)
-                    rows[m] = run->weights[thread] + m * item;
-            }
-            fc_finish finish = p->finish;
-            if (finish.bias)
-                finish.bias += (group * p->out_channels + k) * finish.bias_stride;
-            tile t = {.row = k, .rows = row_count, .first_block = c == 0};
-            t.last_block = c + channels == p->in_channels;
-            char *to = y + k * p->y.channel;
-            for (t.pixel = 0; t.pixel < b.pixels; t.pixel += t.pixels) {
-                t.pixels = fc_min(run->panel, b.pixels - t.pixel);
-                run_tile(run, &b, &t, terms, rows, pack_rows ? packed : oa, run->copies[thread] + t.pixel * item, ob,
-                         to, flat, &finish, run->sums[thread]);
-            }
+        panel.terms = channels * run->taps;
+        panel.first = c == 0;
+        panel.last = c + channels == p->in_channels;
+        panel.weights = p->w.data + group * p->w.group + c * p->w.in;
+        make_copies(run, &b, c, channels, copies);
+        for (int64_t i = 0; i < rest; ++i) {
+            const char *pixel = copies + (whole + i) * item;
+            char *line = panel.room.rest + i * panel.room.line;
+            memset(line, 0, (size_t)panel.room.line);
+            kernels->gather_lanes(line, item, 1, &pixel, 1, lane_offsets, panel.terms);
+        }
+        for (int64_t k = k_begin; k < k_end; k += run->panel_rows) {
+            panel.out_channels = (fc_range){k, fc_min(k + run->panel_rows, k_end)};
+            for (int64_t pixel = 0; pixel < whole; pixel += run->panel)
+                fc_panel_sums(&panel, copies + pixel * item, pixel, fc_min(run->panel, whole - pixel));
+            if (rest > 0)
+                fc_panel_rest(&panel, whole, rest);
         }
     }
 }
@@ -322,6 +270,8 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
     const int64_t parts = bands >= 2 * threads ? 1 : fc_ceil_div(2 * threads, bands);
     run.out_block = fc_round_up(fc_ceil_div(p->out_channels, threads > 1 ? parts : 1), p->kernels->tile_rows);
     run.out_blocks = fc_ceil_div(p->out_channels, run.out_block);
+    const fc_range all[FC_SPATIAL] = {{0, p->kernel[0]}, {0, p->kernel[1]}, {0, p->kernel[2]}};
+    fc_fill_offsets(run.weight_offsets, run.block, p->w.in, all, p->w.axis);
     fc_parallel(bands * run.out_blocks, threads, forward_task, &run);
 }
 
@@ -341,26 +291,16 @@ static double forward_cost(const fc_problem *p) {
         return fc_pointwise_cost(p);
     im2col_run run = {.p = p};
     plan_bands(&run);
-    const int64_t lanes = p->kernels->lanes, tile = p->kernels->tile_rows, pixels = run.rows * run.columns;
-    const int64_t vectors = fc_ceil_div(pixels, lanes), most = p->kernels->tile_vectors;
     const double bands = (double)(p->out_size[0] * run.row_bands * run.column_bands);
-    const double in = (double)p->in_channels, out = (double)p->out_channels, terms = in * (double)run.taps;
-    double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, tile, most);
-    if (vectors % most)
-        slots += fc_rows_slots(p->out_channels, tile, vectors % most);
-    const double tiles = (double)(fc_ceil_div(vectors, most) * fc_ceil_div(p->out_channels, tile));
-    const double copies = (double)copies_a_channel(&run) * in, rows = copies * (double)(run.rows + run.halo);
+    const double copies = (double)copies_a_channel(&run) * (double)p->in_channels;
+    const double rows = copies * (double)(run.rows + run.halo);
     const int last = fc_channels_last(p, &p->x), strided = p->stride[2] > 1;
     const double copy = last ? (strided ? FC_COST_COPY_TRANSPOSED_STRIDED : FC_COST_COPY_TRANSPOSED)
                              : (strided ? FC_COST_COPY_STRIDED : FC_COST_COPY);
-    const double packed = pixels >= PANELS_WORTH_PACKING * run.panel ? terms * out : 0;
-    const double store = fc_channels_last(p, &p->y) ? FC_COST_STORE_SCATTERED : 0;
-    return (double)p->groups * (bands * (FC_COST_IM2COL_SLOT * slots * terms +
-                                         FC_COST_IM2COL_TILE * tiles * (double)fc_ceil_div(p->in_channels, run.block) +
-                                         FC_COST_PACK_WEIGHT * packed + copy * rows * (double)run.columns +
-                                         (last ? FC_COST_COPY_TRANSPOSED_ROW : FC_COST_COPY_ROW) * rows +
-                                         (last ? 0 : FC_COST_COPY_START) * copies + FC_COST_IM2COL_BAND) +
-                                store * (double)fc_positions(p) * out);
+    const double sums = fc_panel_cost(p, run.rows * run.columns, fc_ceil_div(p->in_channels, run.block), 1);
+    return (double)p->groups * bands *
+           (sums + copy * rows * (double)run.columns + (last ? 0 : FC_COST_COPY_ROW) * rows +
+            FC_COST_COPY_START * copies + FC_COST_IM2COL_BAND);
 }
 
 /* The sums, and the gathering of patches. */

@@ -26,6 +26,11 @@ typedef struct fc_finish {
 typedef void (*fc_gemm_tile_fn)(ptrdiff_t count, const char *const *a, const ptrdiff_t *oa, const char *b,
                                 const ptrdiff_t *ob, char *c, ptrdiff_t ldc, int accumulate, const fc_finish *finish);
 
+/* The same for `tiles` tiles one below the other, of rows `lda` bytes apart from `a` on; bias one a row. */
+typedef void (*fc_gemm_tiles_fn)(ptrdiff_t tiles, ptrdiff_t count, const char *a, ptrdiff_t lda, const ptrdiff_t *oa,
+                                 const char *b, const ptrdiff_t *ob, char *c, ptrdiff_t ldc, int accumulate,
+                                 const fc_finish *finish);
+
 /* c[m][j] = (accumulate ? c[m][j] : 0) + sum over p < count of a[m][p] * b[j][p], operands contiguous along p, rows of b
  * `ldb` bytes apart, of c `ldc`; `count` is rounded up to whole vectors; j runs over as many columns as a tile has vectors. */
 typedef void (*fc_dot_tile_fn)(ptrdiff_t count, const char *const *a, const char *b, ptrdiff_t ldb, char *c,
@@ -322,6 +327,7 @@ typedef struct fc_kernels {
     int tile_vectors; /* most vectors of a tile */
     fc_dot_tile_fn dot_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS]; /* [columns - 1] */
     fc_gemm_tile_fn gemm_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
+    fc_gemm_tiles_fn gemm_tiles[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
     fc_winograd_tile_fn winograd_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
     fc_winograd_transforms winograd[FC_WINOGRAD_FORMS];
 #define FC_KERNEL(name, type) type name;

@@ -1,0 +1,144 @@
+#include "algorithms/panel.h"
+
+#include "algorithms/cost.h"
+
+#include <string.h>
+
+enum { WEIGHT_BYTES = 512 << 10 }; /* that stay in L2 */
+
+static ptrdiff_t panel_line(const fc_problem *p) {
+    return (ptrdiff_t)p->kernels->tile_vectors * p->kernels->lanes * p->kernels->itemsize;
+}
+
+int64_t fc_panel_rows(const fc_problem *p, int64_t terms) {
+    const int64_t tile = p->kernels->tile_rows;
+    const int64_t rows = fc_max(WEIGHT_BYTES / p->kernels->itemsize / terms / tile, 1) * tile;
+    return fc_min(rows, fc_round_up(p->out_channels, tile));
+}
+
+fc_panel_room fc_panel_take_room(fc_arena *arena, const fc_problem *p, int64_t rows, int64_t terms, int64_t rest) {
+    fc_panel_room room = {.line = fc_round_up(terms, p->kernels->lanes) * p->kernels->itemsize};
+    room.sums = fc_arena_take(arena, rows, (size_t)panel_line(p));
+    room.rest = fc_arena_take(arena, rest, (size_t)room.line);
+    room.copies = fc_arena_take(arena, rest > 0 ? p->kernels->tile_rows : 0, (size_t)room.line);
+    return room;
+}
+
+/* Between room.sums and the output: `rows` output channels from k on. */
+static void move_sums(const fc_panel *panel, int64_t first, int64_t pixels, int64_t k, int64_t rows, int to_output) {
+    const fc_problem *p = panel->p;
+    const fc_window *w = &panel->window;
+    const ptrdiff_t item = p->kernels->itemsize;
+    for (int64_t done = 0, length; done < pixels; done += length) {
+        const int64_t at = first + done, row = w->flat ? 0 : at / w->columns, column = at - row * w->columns;
+        length = w->flat ? pixels - done : fc_min(pixels - done, w->columns - column);
+        const fc_matrix output = {panel->plane + k * p->y.channel + (w->row + row) * p->y.axis[1] +
+                                      (w->column + column) * p->y.axis[2],
+                                  p->y.channel, p->y.axis[2]};
+        const fc_matrix local = {panel->room.sums + done * item, panel_line(p), item};
+        p->kernels->copy_matrix(to_output ? output : local, to_output ? local : output, rows, length);
+    }
+}
+
+static fc_finish finish_of(const fc_panel *panel, int64_t k) {
+    fc_finish finish = panel->p->finish;
+    if (finish.bias)
+        finish.bias += (panel->group * panel->p->out_channels + k) * finish.bias_stride;
+    return finish;
+}
+
+/* `count` tiles of `rows` output channels from k on. */
+static void sum_tiles(const fc_panel *panel, const char *lanes, int64_t first, int64_t pixels, int64_t k, int64_t rows,
+                      int64_t count) {
+    const fc_problem *p = panel->p;
+    char *c = panel->room.sums;
+    ptrdiff_t ldc = panel_line(p);
+    const int in_place = panel->window.flat && p->y.axis[2] == p->kernels->itemsize;
+    if (count == 0)
+        return;
+    if (in_place) {
+        c = panel->plane + k * p->y.channel + panel->window.row * p->y.axis[1] +
+            (panel->window.column + first) * p->y.axis[2];
+        ldc = p->y.channel;
+    } else if (!panel->first) {
+        move_sums(panel, first, pixels, k, rows * count, 0);
+    }
+    const fc_finish finish = finish_of(panel, k);
+    p->kernels->gemm_tiles[rows - 1][pixels / p->kernels->lanes - 1](
+        count, panel->terms, panel->weights + k * p->w.out, p->w.out, panel->weight_offsets, lanes, panel->lane_offsets,
+        c, ldc, !panel->first, panel->last ? &finish : NULL);
+    if (!in_place)
+        move_sums(panel, first, pixels, k, rows * count, 1);
+}
+
+void fc_panel_sums(const fc_panel *panel, const char *lanes, int64_t first, int64_t pixels) {
+    const int64_t k = panel->out_channels.begin, channels = panel->out_channels.end - k;
+    /* Tiles of nearly equal size: small ones are slow. */
+    const int64_t tiles = fc_ceil_div(channels, panel->p->kernels->tile_rows);
+    const int64_t rows = channels / tiles, larger = channels % tiles;
+    sum_tiles(panel, lanes, first, pixels, k, rows + 1, larger);
+    sum_tiles(panel, lanes, first, pixels, k + larger * (rows + 1), rows, tiles - larger);
+}
+
+/* Weights of an output channel as a line of terms and zeros: where they lie, if they do so, else `copy`. */
+static const char *weight_line(const fc_panel *panel, int64_t k, int contiguous, char *copy) {
+    const fc_problem *p = panel->p;
+    const ptrdiff_t item = p->kernels->itemsize;
+    const char *row = panel->weights + k * p->w.out;
+    if (contiguous && panel->terms % p->kernels->lanes == 0)
+        return row;
+    memset(copy, 0, (size_t)panel->room.line);
+    if (contiguous)
+        memcpy(copy, row, (size_t)(panel->terms * item));
+    else
+        p->kernels->gather_lanes(copy, item, 1, &row, 1, panel->weight_offsets, panel->terms);
+    return copy;
+}
+
+void fc_panel_rest(const fc_panel *panel, int64_t first, int64_t pixels) {
+    const fc_problem *p = panel->p;
+    const fc_kernels *kernels = p->kernels;
+    const ptrdiff_t item = kernels->itemsize, line = panel->room.line, ldc = panel_line(p);
+    int contiguous = 1;
+    for (ptrdiff_t i = 0; contiguous && i < panel->terms; ++i)
+        contiguous = panel->weight_offsets[i] == i * item;
+    for (int64_t k = panel->out_channels.begin, rows; k < panel->out_channels.end; k += rows) {
+        const char *weights[FC_MAX_TILE_ROWS];
+        rows = fc_min(kernels->tile_rows, panel->out_channels.end - k);
+        for (int64_t m = 0; m < rows; ++m)
+            weights[m] = weight_line(panel, k + m, contiguous, panel->room.copies + m * line);
+        if (!panel->first)
+            move_sums(panel, first, pixels, k, rows, 0);
+        for (int64_t i = 0, columns; i < pixels; i += columns) {
+            columns = fc_min(kernels->tile_vectors, pixels - i);
+            kernels->dot_tile[rows - 1][columns - 1](panel->terms, weights, panel->room.rest + i * line, line,
+                                                     panel->room.sums + i * item, ldc, !panel->first);
+        }
+        if (panel->last) {
+            const fc_finish finish = finish_of(panel, k);
+            kernels->finish_rows(panel->room.sums, ldc, rows, pixels, &finish);
+        }
+        move_sums(panel, first, pixels, k, rows, 1);
+    }
+}
+
+double fc_panel_cost(const fc_problem *p, int64_t pixels, int64_t blocks, int copied) {
+    const fc_kernels *kernels = p->kernels;
+    const int64_t lanes = kernels->lanes, most = kernels->tile_vectors, rows = kernels->tile_rows;
+    const int64_t vectors = pixels / lanes, rest = pixels % lanes, terms = p->in_channels * fc_taps(p);
+    const double tiles = (double)(fc_ceil_div(p->out_channels, rows) * blocks);
+    double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, rows, most), cost = 0;
+    if (vectors % most)
+        slots += fc_rows_slots(p->out_channels, rows, vectors % most);
+    if (rest)
+        cost = (double)fc_ceil_div(rest, most) * (FC_COST_PANEL_DOT * (double)fc_ceil_div(terms, lanes) *
+                                                      fc_rows_slots(p->out_channels, rows, fc_min(rest, most)) +
+                                                  FC_COST_PANEL_DOTS * tiles);
+    if (fc_channels_last(p, &p->y)) {
+        const double store = (double)(2 * blocks - 1) * (double)pixels * (double)p->out_channels;
+        cost +=
+            (p->y.axis[2] % 4096 ? FC_COST_STORE_SCATTERED : FC_COST_STORE_SCATTERED + FC_COST_STORE_CONFLICT) * store;
+    }
+    return cost + (copied ? FC_COST_PANEL_SLOT : FC_COST_PANEL_SLOT + FC_COST_PANEL_IN_PLACE) * slots * (double)terms +
+           FC_COST_PANEL_TILE * (double)fc_ceil_div(vectors, most) * tiles;
+}
