@@ -61,8 +61,7 @@ static int reads_in_place(const fc_problem *p) {
            ((tiles <= 6 && p->in_channels <= 160) || (tiles <= 16 && p->in_channels <= 32));
 }
 
-static void lay_out(pointwise_run *run, fc_arena *arena, const fc_problem *p, int threads) {
-    const int64_t item = p->kernels->itemsize;
+static void plan_bands(pointwise_run *run, const fc_problem *p) {
     run->p = p;
     run->pixels = fc_product(p->out_size[1], p->out_size[2]);
     run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
@@ -70,8 +69,13 @@ static void lay_out(pointwise_run *run, fc_arena *arena, const fc_problem *p, in
     run->bands = fc_ceil_div(run->pixels, BAND_PIXELS);
     run->band = fc_round_up(fc_ceil_div(run->pixels, run->bands), run->panel); /* even bands of whole panels */
     run->bands = fc_ceil_div(run->pixels, run->band);
-    run->rows = fc_panel_rows(p, run->block);
     run->in_place = reads_in_place(p);
+}
+
+static void lay_out(pointwise_run *run, fc_arena *arena, const fc_problem *p, int threads) {
+    const int64_t item = p->kernels->itemsize;
+    plan_bands(run, p);
+    run->rows = fc_panel_rows(p, run->block);
     run->lane_offsets = fc_arena_take(arena, run->block, sizeof(ptrdiff_t));
     run->weight_offsets = fc_arena_take(arena, run->block, sizeof(ptrdiff_t));
     run->lanes = fc_arena_take(arena, threads, sizeof(char *));
@@ -95,8 +99,7 @@ size_t fc_pointwise_scratch_bytes(const fc_problem *p, int threads) {
 
 double fc_pointwise_cost(const fc_problem *p) {
     pointwise_run run;
-    fc_arena arena = {0};
-    lay_out(&run, &arena, p, 1);
+    plan_bands(&run, p);
     const double copied = (double)run.pixels * (double)p->in_channels;
     double cost = fc_panel_cost(p, run.pixels, fc_ceil_div(p->in_channels, run.block), !run.in_place);
     if (fc_channels_last(p, &p->x))
