@@ -18,39 +18,26 @@
  * (winograd_points.py) keeps the error near that of plain sums. A tile whose sums are not finite is computed again by
  * plain sums, so that Inf and NaN stand exactly where these put them. After Lavin and Gray, CVPR 2016.
  */
-#include "algorithms/algorithm.h"
 #include "algorithms/cost.h"
+#include "algorithms/winograd.h"
 
 #include <string.h>
 
 enum {
-    MOST_REACH = 8,            /* elements of a tile along an axis, */
-    MOST_EDGE = 4,             /* outputs, */
-    MOST_TAPS = 25,            /* of a filter */
     SUM = 32,                  /* most channels of one sum */
     CHUNK = 64,                /* most channels of several sums, whose weights lie together */
     SHARED_PRODUCTS = 56 * 36, /* tiles times elements whose input is transformed first, and weights chunk by chunk */
     MOST_PRODUCTS = 30 * 36,
     LEAST_PRODUCTS = 12 * 36, /* of a block with an input of its own, */
     BLOCK_BYTES = 384 << 10,  /* which should leave room in L2 */
-    SEGMENT = 56,             /* most outputs of a row at once: their image rows fit L1 */
     FILTERED = 8              /* channels of weights gathered at once */
 };
 enum { LINE = FC_WINOGRAD_LINE };
-enum { SEGMENT_PIXELS = SEGMENT + MOST_REACH, MOST_LINE = 64 * FC_MAX_TILE_VECTORS };
-
-/* F(outputs, taps) of a problem, and along each axis of its images: one of one tap has an edge and a reach of 1. */
-typedef struct winograd_form {
-    fc_winograd_form_id id;
-    int axes, by_default;
-    int64_t edge[FC_SPATIAL], reach[FC_SPATIAL];
-    int64_t elements;
-} winograd_form;
+enum { MOST_LINE = 64 * FC_MAX_TILE_VECTORS };
 
 typedef struct winograd_run {
     const fc_problem *p;
-    winograd_form form;
-    int64_t rows, columns, tiles;           /* of one image; of all images */
+    fc_winograd_tiling tiling;
     int64_t block, blocks;                  /* tiles */
     int64_t channels, line_channels, lines; /* of all groups */
     int64_t panels;                         /* of a group */
@@ -62,52 +49,7 @@ typedef struct winograd_run {
     char **input, **image, **weights, **sums; /* a thread each; image: rows of input or output pixels */
 } winograd_run;
 
-/* Of several forms for the same taps the first with channels enough, or the last. */
-static int find_form(const fc_problem *p, winograd_form *form) {
-    static const struct {
-        int axes;
-        int64_t edge, taps, channels;
-    } FORMS[FC_WINOGRAD_FORMS] = {
-#define FC_WINOGRAD_FORM(name, axes, outputs, taps, channels) {axes, outputs, taps, channels},
-#include "kernels/winograd_forms.inc"
-#undef FC_WINOGRAD_FORM
-    };
-    const int axes = (p->kernel[1] > 1) + (p->kernel[2] > 1);
-    const int64_t taps = fc_max(p->kernel[1], p->kernel[2]);
-    int found = -1, enough = 0;
-    for (int id = 0; id < FC_WINOGRAD_FORMS && !enough; ++id)
-        if (FORMS[id].axes == axes && FORMS[id].taps == taps && (axes == 1 || p->kernel[1] == p->kernel[2])) {
-            found = id;
-            enough = p->in_channels >= FORMS[id].channels;
-        }
-    if (found < 0)
-        return 0;
-    *form = (winograd_form){.id = (fc_winograd_form_id)found, .axes = axes, .by_default = enough, .elements = 1};
-    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-        form->edge[axis] = p->kernel[axis] > 1 ? FORMS[found].edge : 1;
-        form->reach[axis] = form->edge[axis] + p->kernel[axis] - 1;
-        form->elements *= form->reach[axis];
-    }
-    return 1;
-}
-
-static winograd_form form_of(const fc_problem *p) {
-    winograd_form form = {0};
-    find_form(p, &form);
-    return form;
-}
-
-static int supports(const fc_problem *p) {
-    winograd_form form;
-    int64_t plain = p->kernel[0] == 1 && p->offset[0] == 0 && p->in_size[0] == p->out_size[0];
-    for (int axis = 0; axis < FC_SPATIAL; ++axis)
-        plain = plain && p->stride[axis] == 1 && p->dilation[axis] == 1;
-    return plain && find_form(p, &form);
-}
-
-static int by_default(const fc_problem *p) { return form_of(p).by_default; }
-
-static int64_t images(const fc_problem *p) { return fc_product(p->batch, p->out_size[0]); }
+static int by_default(const fc_problem *p) { return fc_winograd_form_of(p).by_default; }
 
 static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
 
@@ -130,7 +72,8 @@ static ptrdiff_t element_step(int64_t channels, ptrdiff_t line) { return channel
 
 static int64_t panel_bytes(const fc_problem *p, ptrdiff_t line) {
     const int64_t chunks = fc_ceil_div(p->in_channels, chunk_channels(p));
-    return fc_product(form_of(p).elements, fc_sum(fc_product(p->in_channels, line), fc_product(chunks, 64)));
+    return fc_product(fc_winograd_form_of(p).elements,
+                      fc_sum(fc_product(p->in_channels, line), fc_product(chunks, 64)));
 }
 
 static int64_t group_bytes(const fc_problem *p) {
@@ -149,10 +92,10 @@ static void transform_weights(const fc_problem *p, int64_t group, int64_t panel,
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
     const int64_t taps = fc_taps(p);
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
-    const fc_winograd_filter_fn filter = kernels->winograd[form_of(p).id].filter;
+    const fc_winograd_filter_fn filter = kernels->winograd[fc_winograd_form_of(p).id].filter;
     const char *sources[MOST_LINE / sizeof(float)];
-    ptrdiff_t offsets[FILTERED * MOST_TAPS];
-    char gathered[FILTERED * MOST_TAPS * MOST_LINE] __attribute__((aligned(64)));
+    ptrdiff_t offsets[FILTERED * FC_WINOGRAD_TAPS];
+    char gathered[FILTERED * FC_WINOGRAD_TAPS * MOST_LINE] __attribute__((aligned(64)));
     /* Turned taps, as a gradient has them, are gathered as they lie in memory and read from the last one backwards. */
     const int turned = (p->kernel[1] == 1 || p->w.axis[1] < 0) && (p->kernel[2] == 1 || p->w.axis[2] < 0);
     const ptrdiff_t first_tap = turned ? (p->kernel[1] - 1) * p->w.axis[1] + (p->kernel[2] - 1) * p->w.axis[2] : 0;
@@ -179,7 +122,7 @@ typedef struct pack_run {
 static ptrdiff_t chunk_offset(const fc_problem *p, int64_t group, int64_t panel, int64_t first) {
     const ptrdiff_t line = panel_line(p, panel), chunk = chunk_channels(p);
     return group * group_bytes(p) + panel * panel_bytes(p, panel_line(p, 0)) +
-           first / chunk * form_of(p).elements * element_step(chunk, line);
+           first / chunk * fc_winograd_form_of(p).elements * element_step(chunk, line);
 }
 
 static void pack_task(void *context, int64_t task, int thread) {
@@ -201,29 +144,26 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
 
 static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->p = p;
-    run->form = form_of(p);
-    run->rows = fc_ceil_div(p->out_size[1], run->form.edge[1]);
-    run->columns = fc_ceil_div(p->out_size[2], run->form.edge[2]);
-    run->tiles = fc_product(images(p), fc_product(run->rows, run->columns));
+    run->tiling = fc_winograd_tile(p);
     run->channels = p->groups * p->in_channels;
     run->line_channels = LINE / p->kernels->itemsize;
     run->lines = fc_ceil_div(run->channels, run->line_channels);
     run->panels = fc_ceil_div(p->out_channels, panel_lanes(p));
     run->chunk = chunk_channels(p);
     run->chunks = fc_ceil_div(p->in_channels, run->chunk);
-    run->block = run->tiles;
+    run->block = run->tiling.tiles;
     run->blocks = 1;
-    if (run->tiles > SHARED_PRODUCTS / run->form.elements) {
+    if (run->tiling.tiles > SHARED_PRODUCTS / run->tiling.form.elements) {
         const int64_t products = fc_max(BLOCK_BYTES / (run->lines * LINE), LEAST_PRODUCTS);
-        const int64_t most = fc_min(products, MOST_PRODUCTS) / run->form.elements;
-        run->blocks = fc_ceil_div(run->tiles, most);
+        const int64_t most = fc_min(products, MOST_PRODUCTS) / run->tiling.form.elements;
+        run->blocks = fc_ceil_div(run->tiling.tiles, most);
         if (threads > 1)
             run->blocks = fc_round_up(run->blocks, threads);
-        run->block = fc_round_up(fc_ceil_div(run->tiles, run->blocks), p->kernels->tile_rows);
-        run->blocks = fc_ceil_div(run->tiles, run->block);
+        run->block = fc_round_up(fc_ceil_div(run->tiling.tiles, run->blocks), p->kernels->tile_rows);
+        run->blocks = fc_ceil_div(run->tiling.tiles, run->block);
     }
     run->element_step = (run->block | 1) * LINE;
-    run->line_step = fc_sum(fc_product(run->form.elements, run->element_step), LINE);
+    run->line_step = fc_sum(fc_product(run->tiling.form.elements, run->element_step), LINE);
 }
 
 static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, const void *packed, int threads) {
@@ -240,10 +180,10 @@ static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, con
     const ptrdiff_t line = panel_line(p, 0);
     for (int t = 0; t < threads; ++t) {
         char *own_input = fc_arena_take(arena, shared ? 0 : input, 1);
-        char *image = fc_arena_take(arena, MOST_REACH * SEGMENT_PIXELS, (size_t)fc_max(line, LINE));
+        char *image = fc_arena_take(arena, FC_WINOGRAD_REACH * FC_WINOGRAD_ROW, (size_t)fc_max(line, LINE));
         char *weights =
-            fc_arena_take(arena, packed || !shared ? 0 : run->form.elements * element_step(run->chunk, line), 1);
-        char *sums = fc_arena_take(arena, fc_product(run->form.elements, run->block | 1), (size_t)line);
+            fc_arena_take(arena, packed || !shared ? 0 : run->tiling.form.elements * element_step(run->chunk, line), 1);
+        char *sums = fc_arena_take(arena, fc_product(run->tiling.form.elements, run->block | 1), (size_t)line);
         if (!arena->base)
             continue;
         run->input[t] = shared ? run->shared : own_input;
@@ -260,73 +200,21 @@ static size_t forward_scratch_bytes(const fc_problem *p, const void *packed, int
     return arena.used;
 }
 
-/* A run of tiles of one row of one image. */
-typedef struct segment {
-    int64_t n, depth, row, column, count; /* row, column: of the first output of the first tile */
-} segment;
-
-static segment segment_at(const winograd_run *run, int64_t tile, int64_t end) {
-    const int64_t across = tile % run->columns, down = tile / run->columns % run->rows;
-    const int64_t image = tile / run->columns / run->rows, depths = run->p->out_size[0];
-    const int64_t *edge = run->form.edge;
-    const int64_t count = fc_min(fc_min(end - tile, run->columns - across), SEGMENT / edge[2]);
-    return (segment){image / depths, image % depths, down * edge[1], across * edge[2], count};
-}
-
 /* ---- input ---- */
 
-/* One row of one channel line of the image, 0 outside of it, into lines of channels. */
-static void fill_row(const fc_problem *p, const char *plane, int64_t row, int64_t column, int64_t pixels,
-                     int64_t channels, char *dst) {
-    const int64_t begin = fc_min(fc_max(-column, 0), pixels);
-    const int64_t end = fc_max(fc_min(p->in_size[2] - column, pixels), begin);
-    if (row < 0 || row >= p->in_size[1]) {
-        memset(dst, 0, (size_t)(pixels * LINE));
-        return;
-    }
-    memset(dst, 0, (size_t)(begin * LINE));
-    memset(dst + end * LINE, 0, (size_t)((pixels - end) * LINE));
-    const ptrdiff_t item = p->kernels->itemsize;
-    char *src = (char *)plane + row * p->x.axis[1] + (column + begin) * p->x.axis[2];
-    char *to = dst + begin * LINE;
-    if (p->x.channel == item)
-        p->kernels->copy_matrix((fc_matrix){to, LINE, item}, (fc_matrix){src, p->x.axis[2], item}, end - begin,
-                                channels);
-    else
-        p->kernels->copy_matrix((fc_matrix){to, item, LINE}, (fc_matrix){src, p->x.channel, p->x.axis[2]}, channels,
-                                end - begin);
-}
-
-/* Transforms tiles [begin, end) of one channel line. Rows that two rows of tiles share are filled once. */
+/* Transforms tiles [begin, end) of one channel line. */
 static void transform_input(const winograd_run *run, int64_t begin, int64_t end, int64_t channel_line, char *dst,
                             char *buffer) {
     const fc_problem *p = run->p;
     const int64_t first = channel_line * run->line_channels;
-    const int64_t channels = fc_min(run->line_channels, run->channels - first);
-    if (channels < run->line_channels)
-        memset(buffer, 0, MOST_REACH * SEGMENT_PIXELS * LINE);
-    const int64_t *edge = run->form.edge, *reach = run->form.reach;
-    segment last = {.count = 0};
-    for (int64_t tile = begin; tile < end;) {
-        const segment s = segment_at(run, tile, end);
-        const int64_t pixels = s.count * edge[2] + reach[2] - edge[2];
-        const int below = last.count == s.count && last.column == s.column && last.n == s.n && last.depth == s.depth &&
-                          last.row + edge[1] == s.row;
-        const char *plane = p->x.data + s.n * p->x.batch + s.depth * p->x.axis[0] + first * p->x.channel;
-        const char *from[MOST_REACH];
-        for (int64_t r = 0; r < reach[1]; ++r) {
-            char *row = buffer + (s.row + r) % reach[1] * SEGMENT_PIXELS * LINE;
-            if (!below || r >= reach[1] - edge[1])
-                fill_row(p, plane, s.row + r + p->offset[1], s.column + p->offset[2], pixels, channels, row);
-            from[r] = row;
-        }
-        for (int64_t r = 1; reach[1] == 1 && r < reach[2]; ++r) /* a line across: from each of its elements */
-            from[r] = from[0] + r * LINE;
-        p->kernels->winograd[run->form.id].input(dst, run->element_step, from, edge[2] * LINE, s.count);
-        dst += s.count * LINE;
-        tile += s.count;
-        last = s;
-    }
+    const fc_winograd_source source = {&p->x,
+                                       p->in_size,
+                                       run->tiling.form.reach,
+                                       p->offset,
+                                       p->kernels->winograd[run->tiling.form.id].input,
+                                       first,
+                                       fc_min(run->line_channels, run->channels - first)};
+    fc_winograd_transform(&run->tiling, &source, begin, end, (fc_winograd_lines){dst, run->element_step, LINE}, buffer);
 }
 
 /* ---- sums ---- */
@@ -341,7 +229,7 @@ static void multiply(const winograd_run *run, int64_t tiles, const char *input, 
     const fc_winograd_chunk chunk = {channels, sum_channels(run->p), first % run->line_channels, run->line_step,
                                      line / groups};
     input += first / run->line_channels * run->line_step;
-    for (int64_t element = 0; element < run->form.elements; ++element) {
+    for (int64_t element = 0; element < run->tiling.form.elements; ++element) {
         for (int64_t g = 0; g < groups; ++g) {
             const int64_t begin = tiles * g / groups, rows = tiles * (g + 1) / groups - begin;
             kernels->winograd_tile[rows - 1][vectors - 1](&chunk, input + begin * LINE, weights, sums + begin * line,
@@ -356,20 +244,20 @@ static void multiply(const winograd_run *run, int64_t tiles, const char *input, 
 /* ---- output ---- */
 
 /* One tile by plain sums of the taps that meet the image: what Winograd's sums cannot hold. */
-static void plain_tile(const winograd_run *run, const segment *s, int64_t tile, int64_t group, int64_t panel, char *dst,
-                       ptrdiff_t row_step) {
+static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, int64_t tile, int64_t group,
+                       int64_t panel, char *dst, ptrdiff_t row_step) {
     const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
     const ptrdiff_t line = panel_line(p, panel);
     const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
     const char *plane = p->x.data + s->n * p->x.batch + s->depth * p->x.axis[0] + group * p->x.group;
-    const int64_t all_taps = fc_taps(p), *edge = run->form.edge;
+    const int64_t all_taps = fc_taps(p), *edge = run->tiling.form.edge;
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
     const ptrdiff_t weight_axis[FC_SPATIAL] = {0, p->kernel[2] * line, line};
     const char *sources[MOST_LINE / sizeof(float)];
-    ptrdiff_t offsets[FILTERED * MOST_TAPS], oa[FILTERED * MOST_TAPS], ob[FILTERED * MOST_TAPS];
-    char gathered[FILTERED * MOST_TAPS * MOST_LINE] __attribute__((aligned(64)));
+    ptrdiff_t offsets[FILTERED * FC_WINOGRAD_TAPS], oa[FILTERED * FC_WINOGRAD_TAPS], ob[FILTERED * FC_WINOGRAD_TAPS];
+    char gathered[FILTERED * FC_WINOGRAD_TAPS * MOST_LINE] __attribute__((aligned(64)));
     fc_fill_offsets(offsets, FILTERED, p->w.in, all, p->w.axis);
     for (int64_t c = 0; c < p->in_channels; c += FILTERED) {
         const int64_t channels = fc_min(FILTERED, p->in_channels - c);
@@ -395,17 +283,17 @@ static void plain_tile(const winograd_run *run, const segment *s, int64_t tile, 
 static void finish_block(const winograd_run *run, int64_t begin, int64_t end, int64_t group, int64_t panel,
                          const char *sums, char *buffer) {
     const fc_problem *p = run->p;
-    const int64_t *edge = run->form.edge;
-    const fc_winograd_output_fn output = p->kernels->winograd[run->form.id].output;
+    const int64_t *edge = run->tiling.form.edge;
+    const fc_winograd_output_fn output = p->kernels->winograd[run->tiling.form.id].output;
     const ptrdiff_t item = p->kernels->itemsize, line = panel_line(p, panel);
     const int64_t first = panel * panel_lanes(p), channels = fc_min(panel_lanes(p), p->out_channels - first);
     fc_finish finish = p->finish;
     if (finish.bias)
         finish.bias += (group * p->out_channels + first) * finish.bias_stride;
     for (int64_t tile = begin; tile < end;) {
-        const segment s = segment_at(run, tile, end);
+        const fc_winograd_segment s = fc_winograd_segment_at(&run->tiling, tile, end);
         const ptrdiff_t row_step = s.count * edge[2] * line;
-        const ptrdiff_t output_step = run->form.axes == 1 && edge[2] > 1 ? line : row_step;
+        const ptrdiff_t output_step = run->tiling.form.axes == 1 && edge[2] > 1 ? line : row_step;
         for (int64_t i = 0; i < s.count; ++i, sums += line)
             if (!output(buffer + i * edge[2] * line, output_step, sums, (run->block | 1) * line, line))
                 plain_tile(run, &s, i, group, panel, buffer, row_step);
@@ -442,17 +330,18 @@ static void panel_of_block(const winograd_run *run, int64_t begin, int64_t end, 
 
 static void line_task(void *context, int64_t channel_line, int thread) {
     const winograd_run *run = context;
-    transform_input(run, 0, run->tiles, channel_line, run->shared + channel_line * run->line_step, run->image[thread]);
+    transform_input(run, 0, run->tiling.tiles, channel_line, run->shared + channel_line * run->line_step,
+                    run->image[thread]);
 }
 
 static void panel_task(void *context, int64_t task, int thread) {
     const winograd_run *run = context;
-    panel_of_block(run, 0, run->tiles, task / run->panels, task % run->panels, run->shared, thread);
+    panel_of_block(run, 0, run->tiling.tiles, task / run->panels, task % run->panels, run->shared, thread);
 }
 
 static void block_task(void *context, int64_t block, int thread) {
     const winograd_run *run = context;
-    const int64_t begin = block * run->block, end = fc_min(begin + run->block, run->tiles);
+    const int64_t begin = block * run->block, end = fc_min(begin + run->block, run->tiling.tiles);
     for (int64_t i = 0; i < run->lines; ++i)
         transform_input(run, begin, end, i, run->input[thread] + i * run->line_step, run->image[thread]);
     for (int64_t task = 0; task < run->p->groups * run->panels; ++task)
@@ -476,7 +365,7 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
 }
 
 static double forward_cost(const fc_problem *p) {
-    const winograd_form form = form_of(p);
+    const fc_winograd_form form = fc_winograd_form_of(p);
     const fc_kernels *kernels = p->kernels;
     const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], form.edge[1]) *
                          (double)fc_ceil_div(p->out_size[2], form.edge[2]);
@@ -497,22 +386,18 @@ static double forward_cost(const fc_problem *p) {
                 FC_COST_WINOGRAD_STORE * tiles * (double)(form.edge[1] * form.edge[2]) * out);
 }
 
-static double no_cost(const fc_problem *p) {
-    (void)p;
-    return 0;
-}
-
 const fc_algorithm fc_winograd_algorithm = {
     .name = "winograd",
-    .needs =
-        "a kernel of 3x3, 5x5 or, along one axis, 3, 5 or 7, 1 along depth, stride 1, dilation 1, and no gradient of "
-        "the weights",
-    .supports = supports,
+    .needs = "a kernel of 3x3, 5x5 or, along one axis, 3, 5 or 7, 1 along depth, stride 1 and dilation 1",
+    .supports = fc_winograd_supports,
     .by_default = by_default,
     .forward_cost = forward_cost,
     .packed_bytes = packed_bytes,
     .pack_weights = pack_weights,
     .forward_scratch_bytes = forward_scratch_bytes,
     .forward = forward,
-    .grad_weight_cost = no_cost,
+    .supports_grad_weight = 1,
+    .grad_weight_cost = fc_winograd_grad_weight_cost,
+    .grad_weight_scratch_bytes = fc_winograd_grad_weight_scratch_bytes,
+    .grad_weight = fc_winograd_grad_weight,
 };

@@ -190,23 +190,27 @@ typedef void (*fc_lrn_backward_fn)(char *dx, ptrdiff_t lddx, const char *g, ptrd
                                    char *work, const fc_lrn_block *block);
 
 /* Winograd's algorithm, lanes being channels: what a form needs (winograd_form.inc). Steps are in bytes.
- * Pixels -> transformed tiles: their elements `element_step` apart, tiles one line. from: for each row of a plane's tile,
+ * Pixels -> transformed tiles: their elements `element_step` apart, tiles `tile_step`. from: for each row of a plane's tile,
  * or each element of a line's, where the first tile begins; the next tile begins `step` further, a row's next pixel one
  * line. */
-typedef void (*fc_winograd_input_fn)(char *tiles, ptrdiff_t element_step, const char *const from[], ptrdiff_t step,
-                                     ptrdiff_t count);
+typedef void (*fc_winograd_input_fn)(char *tiles, ptrdiff_t element_step, ptrdiff_t tile_step, const char *const from[],
+                                     ptrdiff_t step, ptrdiff_t count);
 /* one filter of `line` bytes, taps `tap_step` apart -> elements `step` apart */
 typedef void (*fc_winograd_filter_fn)(char *elements, ptrdiff_t step, const char *taps, ptrdiff_t tap_step,
                                       ptrdiff_t line);
 /* Sums of one tile -> pixels of `line` bytes: rows `step` apart for a plane, else pixels. Returns whether all are finite. */
 typedef int (*fc_winograd_output_fn)(char *pixels, ptrdiff_t step, const char *elements, ptrdiff_t element_step,
                                      ptrdiff_t line);
+/* Elements of the gradient of one line of filters -> taps, one line each. Returns whether all are finite. */
+typedef int (*fc_winograd_grad_filter_fn)(char *taps, const char *elements, ptrdiff_t element_step);
 #define FC_WINOGRAD_LINE 64
 
 typedef struct fc_winograd_transforms {
     fc_winograd_input_fn input;
     fc_winograd_filter_fn filter;
     fc_winograd_output_fn output;
+    fc_winograd_input_fn grad_output; /* tiles of grad_output, of as many pixels as outputs, transformed */
+    fc_winograd_grad_filter_fn grad_filter;
 } fc_winograd_transforms;
 
 typedef enum fc_winograd_form_id {

@@ -145,7 +145,8 @@ static const fc_winograd_transforms *winograd(const operands *o) {
 
 static void winograd_input(operands *o) {
     const char *const *rows = o->rows; /* TERMS elements apart: lines of pixels that overlap */
-    winograd(o)->input(o->c, WINOGRAD_TILES * FC_WINOGRAD_LINE, rows, 4 * FC_WINOGRAD_LINE, WINOGRAD_TILES);
+    winograd(o)->input(o->c, WINOGRAD_TILES * FC_WINOGRAD_LINE, FC_WINOGRAD_LINE, rows, 4 * FC_WINOGRAD_LINE,
+                       WINOGRAD_TILES);
 }
 
 static void winograd_filter(operands *o) {

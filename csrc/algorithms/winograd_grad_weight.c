@@ -1,0 +1,230 @@
+/* Gradient of the weights by Winograd's algorithm: the transposes of the forward transforms, F(3x3, 4x4) for 3x3 kernels.
+ *
+ * Tiles of the input are transformed as forward does, tiles of grad_output by the transpose of the output's transform;
+ * their products are summed over all tiles, for each element a matrix product of output channels and input channels, and
+ * transformed to taps by the transpose of the filter's transform:
+ *
+ *     input     [channel line][element][tile][line]      lines of 64 bytes of channels of a group
+ *     grads     [element][tile][output channels]
+ *     sums      [channel line][element][output channel][line]
+ *
+ * Tiles are worked on in blocks, whose sums follow one another in a fixed order: no bit depends on the number of threads.
+ * With one block the sums of a task go to the taps at once; with more they are kept for all channels.
+ *
+ * The accumulator is the dtype, started anew every block of at most BLOCK tiles, which keeps the error near that of plain
+ * sums. Some channels whose gradient is not finite are computed again by plain sums (direct_grad_weight.c), so that Inf
+ * and NaN stand exactly where these put them. After Lavin and Gray, CVPR 2016.
+ */
+#include "algorithms/cost.h"
+#include "algorithms/grad_weight.h"
+#include "algorithms/winograd.h"
+
+#include <string.h>
+
+enum { LINE = FC_WINOGRAD_LINE, BLOCK = 56, SUM_BYTES = 512 << 10 }; /* tiles; of a task's sums, which stay in L2 */
+
+typedef struct grad_run {
+    fc_winograd_tiling tiling;
+    int64_t block, blocks;                   /* tiles */
+    int64_t line_channels, lines;            /* of a group */
+    int64_t rows, parts;                     /* output channels of a task; tasks of a line */
+    ptrdiff_t element_step, line_step;       /* of input */
+    ptrdiff_t grad_step, grad_element;       /* of grads: a tile, an element */
+    ptrdiff_t sum_element, sum_task;         /* of sums; sum_task: 0 where they are not kept */
+    char *input, *grads, *kept;              /* of one group and block; sums of all tasks of a group */
+    char **buffers, **sums, **again;         /* a thread each: rows of images, sums, scratch of plain sums */
+    ptrdiff_t *input_offsets, *grad_offsets; /* of tiles */
+    int64_t group, begin, end;               /* at hand: group and tiles */
+} grad_run;
+
+/* Some channels as a problem of their own. */
+static fc_problem part_of(const fc_problem *p, int64_t group, fc_range out, fc_range in) {
+    fc_problem part = *p;
+    part.groups = 1;
+    part.out_channels = out.end - out.begin;
+    part.in_channels = in.end - in.begin;
+    part.x.data += group * p->x.group + in.begin * p->x.channel;
+    part.y.data += group * p->y.group + out.begin * p->y.channel;
+    part.w.data += group * p->w.group + out.begin * p->w.out + in.begin * p->w.in;
+    return part;
+}
+
+static void plan_blocks(grad_run *run, const fc_problem *p) {
+    const int64_t item = p->kernels->itemsize;
+    run->tiling = fc_winograd_tile(p);
+    run->blocks = fc_max(fc_ceil_div(run->tiling.tiles, BLOCK), 1);
+    run->block = fc_ceil_div(run->tiling.tiles, run->blocks);
+    run->line_channels = LINE / item;
+    run->lines = fc_ceil_div(p->in_channels, run->line_channels);
+}
+
+static void lay_out(grad_run *run, fc_arena *arena, const fc_problem *p, int threads) {
+    const int64_t item = p->kernels->itemsize, tile = p->kernels->tile_rows;
+    plan_blocks(run, p);
+    const int64_t elements = run->tiling.form.elements;
+    run->rows =
+        fc_grad_weight_block(p->out_channels, fc_max(SUM_BYTES / (elements * LINE), 1), run->lines, threads, tile);
+    run->parts = fc_ceil_div(p->out_channels, run->rows);
+    /* No multiple of 4096, which would put all of them into the same cache sets. */
+    run->element_step = (run->block | 1) * LINE;
+    run->line_step = elements * run->element_step + LINE;
+    run->grad_step = fc_round_up(p->out_channels * item, LINE) | LINE;
+    run->grad_element = fc_product(run->block, run->grad_step) + LINE;
+    run->sum_element = (run->rows | 1) * LINE;
+    run->sum_task = run->blocks > 1 ? fc_product(elements, run->sum_element) : 0;
+    run->input = fc_arena_take(arena, run->lines, (size_t)run->line_step);
+    run->grads = fc_arena_take(arena, elements, (size_t)run->grad_element);
+    run->kept = fc_arena_take(arena, fc_product(run->lines, run->parts), (size_t)run->sum_task);
+    run->input_offsets = fc_arena_take(arena, run->block, sizeof(ptrdiff_t));
+    run->grad_offsets = fc_arena_take(arena, run->block, sizeof(ptrdiff_t));
+    run->buffers = fc_arena_take(arena, threads, sizeof(char *));
+    run->sums = fc_arena_take(arena, threads, sizeof(char *));
+    run->again = fc_arena_take(arena, threads, sizeof(char *));
+    const fc_problem part = part_of(p, 0, (fc_range){0, fc_min(run->rows, p->out_channels)},
+                                    (fc_range){0, fc_min(run->line_channels, p->in_channels)});
+    const size_t again_bytes = fc_direct_grad_weight_scratch_bytes(&part, 1);
+    for (int t = 0; t < threads; ++t) {
+        char *buffer = fc_arena_take(arena, FC_WINOGRAD_REACH * FC_WINOGRAD_ROW, LINE);
+        char *sums = fc_arena_take(arena, run->blocks > 1 ? 0 : elements, (size_t)run->sum_element);
+        char *again = fc_arena_take(arena, 1, again_bytes);
+        if (!arena->base)
+            continue;
+        run->buffers[t] = buffer;
+        run->sums[t] = sums;
+        run->again[t] = again;
+    }
+}
+
+/* Transforms one line of channels: of the input, or of grad_output. */
+static void line_task(void *context, int64_t task, int thread) {
+    const grad_run *run = context;
+    const fc_problem *p = run->tiling.p;
+    const fc_winograd_transforms *transforms = &p->kernels->winograd[run->tiling.form.id];
+    static const int64_t NONE[FC_SPATIAL] = {0, 0, 0};
+    if (task < run->lines) {
+        const int64_t first = task * run->line_channels;
+        const fc_winograd_source source = {&p->x,
+                                           p->in_size,
+                                           run->tiling.form.reach,
+                                           p->offset,
+                                           transforms->input,
+                                           run->group * p->in_channels + first,
+                                           fc_min(run->line_channels, p->in_channels - first)};
+        const fc_winograd_lines to = {run->input + task * run->line_step, run->element_step, LINE};
+        fc_winograd_transform(&run->tiling, &source, run->begin, run->end, to, run->buffers[thread]);
+    } else {
+        const int64_t first = (task - run->lines) * run->line_channels;
+        const fc_winograd_source source = {&p->y,
+                                           p->out_size,
+                                           run->tiling.form.edge,
+                                           NONE,
+                                           transforms->grad_output,
+                                           run->group * p->out_channels + first,
+                                           fc_min(run->line_channels, p->out_channels - first)};
+        const fc_winograd_lines to = {run->grads + first * p->kernels->itemsize, run->grad_element, run->grad_step};
+        fc_winograd_transform(&run->tiling, &source, run->begin, run->end, to, run->buffers[thread]);
+    }
+}
+
+/* Products of `channels` output channels from `first` on and one line, summed over the tiles of the block. */
+static void multiply(const grad_run *run, int64_t line, int64_t first, int64_t channels, char *sums) {
+    const fc_kernels *kernels = run->tiling.p->kernels;
+    const ptrdiff_t item = kernels->itemsize;
+    const int64_t tiles = run->end - run->begin, vectors = run->line_channels / kernels->lanes;
+    const int64_t groups = fc_ceil_div(channels, kernels->tile_rows); /* of nearly equal size */
+    const int64_t rows = channels / groups, larger = channels % groups;
+    const char *input = run->input + line * run->line_step, *grads = run->grads + first * item;
+    for (int64_t element = 0; element < run->tiling.form.elements; ++element) {
+        for (int64_t v = 0, count; v < vectors; v += count) {
+            const ptrdiff_t lane = v * kernels->lanes * item;
+            count = fc_min(kernels->tile_vectors, vectors - v);
+            if (larger > 0)
+                kernels->gemm_tiles[rows][count - 1](larger, tiles, grads, item, run->grad_offsets, input + lane,
+                                                     run->input_offsets, sums + lane, LINE, run->begin > 0, NULL);
+            const int64_t done = larger * (rows + 1);
+            kernels->gemm_tiles[rows - 1][count - 1](groups - larger, tiles, grads + done * item, item,
+                                                     run->grad_offsets, input + lane, run->input_offsets,
+                                                     sums + done * LINE + lane, LINE, run->begin > 0, NULL);
+        }
+        input += run->element_step;
+        grads += run->grad_element;
+        sums += run->sum_element;
+    }
+}
+
+/* Sums to taps, stored; returns whether all are finite. */
+static int finish(const grad_run *run, int64_t line, int64_t first, int64_t channels, const char *sums) {
+    const fc_problem *p = run->tiling.p;
+    const ptrdiff_t item = p->kernels->itemsize;
+    const fc_winograd_grad_filter_fn grad_filter = p->kernels->winograd[run->tiling.form.id].grad_filter;
+    const int64_t c = line * run->line_channels, in_channels = fc_min(run->line_channels, p->in_channels - c);
+    const int dense = p->w.axis[1] == p->kernel[2] * p->w.axis[2];
+    const int64_t together = dense ? p->kernel[1] * p->kernel[2] : p->kernel[2];
+    char taps[FC_WINOGRAD_TAPS * LINE] __attribute__((aligned(64)));
+    char *w = p->w.data + run->group * p->w.group + first * p->w.out + c * p->w.in;
+    int finite = 1;
+    for (int64_t k = 0; k < channels; ++k, w += p->w.out, sums += LINE) {
+        finite &= grad_filter(taps, sums, run->sum_element);
+        for (int64_t tap = 0; tap < p->kernel[1] * p->kernel[2]; tap += together)
+            p->kernels->copy_matrix((fc_matrix){w + tap / p->kernel[2] * p->w.axis[1], p->w.axis[2], p->w.in},
+                                    (fc_matrix){taps + tap * LINE, LINE, item}, together, in_channels);
+    }
+    return finite;
+}
+
+/* Some output channels and one line of channels. */
+static void sum_task(void *context, int64_t task, int thread) {
+    const grad_run *run = context;
+    const fc_problem *p = run->tiling.p;
+    const int64_t line = task / run->parts, first = task % run->parts * run->rows;
+    const int64_t channels = fc_min(run->rows, p->out_channels - first);
+    char *sums = run->sum_task ? run->kept + task * run->sum_task : run->sums[thread];
+    multiply(run, line, first, channels, sums);
+    if (run->end < run->tiling.tiles || finish(run, line, first, channels, sums))
+        return;
+    const int64_t c = line * run->line_channels;
+    const fc_problem part = part_of(p, run->group, (fc_range){first, first + channels},
+                                    (fc_range){c, fc_min(c + run->line_channels, p->in_channels)});
+    fc_direct_grad_weight(&part, run->again[thread], 1);
+}
+
+size_t fc_winograd_grad_weight_scratch_bytes(const fc_problem *p, int threads) {
+    grad_run run;
+    fc_arena arena = {0};
+    lay_out(&run, &arena, p, threads);
+    return arena.used;
+}
+
+void fc_winograd_grad_weight(const fc_problem *p, void *scratch, int threads) {
+    grad_run run;
+    fc_arena arena = {scratch, 0};
+    lay_out(&run, &arena, p, threads);
+    for (int64_t i = 0; i < run.block; ++i) {
+        run.input_offsets[i] = i * LINE;
+        run.grad_offsets[i] = i * run.grad_step;
+    }
+    const int64_t lines = run.lines + fc_ceil_div(p->out_channels, run.line_channels);
+    for (run.group = 0; run.group < p->groups; ++run.group)
+        for (int64_t block = 0; block < run.blocks; ++block) {
+            run.begin = block * run.block;
+            run.end = fc_min(run.begin + run.block, run.tiling.tiles);
+            fc_parallel(lines, threads, line_task, &run);
+            fc_parallel(run.lines * run.parts, threads, sum_task, &run);
+        }
+}
+
+double fc_winograd_grad_weight_cost(const fc_problem *p) {
+    grad_run run;
+    plan_blocks(&run, p);
+    const fc_kernels *kernels = p->kernels;
+    const double tiles = (double)(run.tiling.rows * run.tiling.columns * p->out_size[0]);
+    const double elements = (double)run.tiling.form.elements, out = (double)p->out_channels;
+    const double vectors = (double)(run.lines * run.line_channels / kernels->lanes);
+    const double out_vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
+    const double begun = elements * vectors / kernels->tile_vectors * (out / kernels->tile_rows);
+    return (double)p->groups *
+           (FC_COST_WINOGRAD_INPUT * (vectors + out_vectors) * tiles * elements +
+            FC_COST_WINOGRAD_SLOT * elements * tiles * vectors * out +
+            FC_COST_PANEL_TILE * begun * fc_max(1, (int64_t)(tiles / BLOCK)) +
+            (FC_COST_WINOGRAD_TAP * (double)fc_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * out * vectors);
+}

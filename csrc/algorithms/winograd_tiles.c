@@ -1,0 +1,119 @@
+#include "algorithms/winograd.h"
+
+#include <string.h>
+
+enum { LINE = FC_WINOGRAD_LINE };
+
+int fc_winograd_find_form(const fc_problem *p, fc_winograd_form *form) {
+    static const struct {
+        int axes;
+        int64_t edge, taps, channels;
+    } FORMS[FC_WINOGRAD_FORMS] = {
+#define FC_WINOGRAD_FORM(name, axes, outputs, taps, channels) {axes, outputs, taps, channels},
+#include "kernels/winograd_forms.inc"
+#undef FC_WINOGRAD_FORM
+    };
+    const int axes = (p->kernel[1] > 1) + (p->kernel[2] > 1);
+    const int64_t taps = fc_max(p->kernel[1], p->kernel[2]);
+    int found = -1, enough = 0;
+    for (int id = 0; id < FC_WINOGRAD_FORMS && !enough; ++id)
+        if (FORMS[id].axes == axes && FORMS[id].taps == taps && (axes == 1 || p->kernel[1] == p->kernel[2])) {
+            found = id;
+            enough = p->in_channels >= FORMS[id].channels;
+        }
+    if (found < 0)
+        return 0;
+    *form = (fc_winograd_form){.id = (fc_winograd_form_id)found, .axes = axes, .by_default = enough, .elements = 1};
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        form->edge[axis] = p->kernel[axis] > 1 ? FORMS[found].edge : 1;
+        form->reach[axis] = form->edge[axis] + p->kernel[axis] - 1;
+        form->elements *= form->reach[axis];
+    }
+    return 1;
+}
+
+fc_winograd_form fc_winograd_form_of(const fc_problem *p) {
+    fc_winograd_form form = {0};
+    fc_winograd_find_form(p, &form);
+    return form;
+}
+
+int fc_winograd_supports(const fc_problem *p) {
+    fc_winograd_form form;
+    int64_t plain = p->kernel[0] == 1 && p->offset[0] == 0 && p->in_size[0] == p->out_size[0];
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        plain = plain && p->stride[axis] == 1 && p->dilation[axis] == 1;
+    return plain && fc_winograd_find_form(p, &form);
+}
+
+fc_winograd_tiling fc_winograd_tile(const fc_problem *p) {
+    fc_winograd_tiling tiling = {.p = p, .form = fc_winograd_form_of(p)};
+    tiling.rows = fc_ceil_div(p->out_size[1], tiling.form.edge[1]);
+    tiling.columns = fc_ceil_div(p->out_size[2], tiling.form.edge[2]);
+    tiling.tiles = fc_product(fc_product(p->batch, p->out_size[0]), fc_product(tiling.rows, tiling.columns));
+    return tiling;
+}
+
+fc_winograd_segment fc_winograd_segment_at(const fc_winograd_tiling *tiling, int64_t tile, int64_t end) {
+    const int64_t across = tile % tiling->columns, down = tile / tiling->columns % tiling->rows;
+    const int64_t image = tile / tiling->columns / tiling->rows, depths = tiling->p->out_size[0];
+    const int64_t *edge = tiling->form.edge;
+    const int64_t count = fc_min(fc_min(end - tile, tiling->columns - across), FC_WINOGRAD_SEGMENT / edge[2]);
+    return (fc_winograd_segment){image / depths, image % depths, down * edge[1], across * edge[2], count};
+}
+
+/* One row of some channels of the image, 0 outside of it, into lines of channels. */
+static void fill_row(const fc_kernels *kernels, const fc_winograd_source *source, const char *plane, int64_t row,
+                     int64_t column, int64_t pixels, char *dst) {
+    const ptrdiff_t item = kernels->itemsize;
+    const fc_image *image = source->image;
+    const int64_t begin = fc_min(fc_max(-column, 0), pixels);
+    const int64_t end = fc_max(fc_min(source->size[2] - column, pixels), begin);
+    if (row < 0 || row >= source->size[1]) {
+        memset(dst, 0, (size_t)(pixels * LINE));
+        return;
+    }
+    memset(dst, 0, (size_t)(begin * LINE));
+    memset(dst + end * LINE, 0, (size_t)((pixels - end) * LINE));
+    char *src = (char *)plane + row * image->axis[1] + (column + begin) * image->axis[2];
+    char *to = dst + begin * LINE;
+    if (image->channel == item)
+        kernels->copy_matrix((fc_matrix){to, LINE, item}, (fc_matrix){src, image->axis[2], item}, end - begin,
+                             source->channels);
+    else
+        kernels->copy_matrix((fc_matrix){to, item, LINE}, (fc_matrix){src, image->channel, image->axis[2]},
+                             source->channels, end - begin);
+}
+
+/* Rows that two rows of tiles share are filled once. */
+void fc_winograd_transform(const fc_winograd_tiling *tiling, const fc_winograd_source *source, int64_t begin,
+                           int64_t end, fc_winograd_lines to, char *buffer) {
+    const ptrdiff_t item = tiling->p->kernels->itemsize, row_bytes = FC_WINOGRAD_ROW * LINE;
+    const int64_t *edge = tiling->form.edge, *window = source->window;
+    if (source->channels < LINE / item)
+        memset(buffer, 0, (size_t)(FC_WINOGRAD_REACH * row_bytes));
+    fc_winograd_segment last = {.count = 0};
+    for (int64_t tile = begin; tile < end;) {
+        const fc_winograd_segment s = fc_winograd_segment_at(tiling, tile, end);
+        const int64_t pixels = s.count * edge[2] + window[2] - edge[2];
+        const int below = last.count == s.count && last.column == s.column && last.n == s.n && last.depth == s.depth &&
+                          last.row + edge[1] == s.row;
+        const fc_image *image = source->image;
+        const char *plane =
+            image->data + s.n * image->batch + s.depth * image->axis[0] + source->first * image->channel;
+        const char *from[FC_WINOGRAD_REACH];
+        for (int64_t r = 0; r < window[1]; ++r) {
+            char *row = buffer + (s.row + r) % window[1] * row_bytes;
+            if (!below || r >= window[1] - edge[1])
+                fill_row(tiling->p->kernels, source, plane, s.row + r + source->offset[1], s.column + source->offset[2],
+                         pixels, row);
+            from[r] = row;
+        }
+        for (int64_t r = 1; window[1] == 1 && r < window[2]; ++r) /* a line across: from each of its elements */
+            from[r] = from[0] + r * LINE;
+        source->transform(to.data, to.element_step, to.tile_step, from, edge[2] * LINE, s.count);
+        to.data += s.count * to.tile_step;
+        tile += s.count;
+        last = s;
+    }
+}
