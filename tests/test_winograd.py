@@ -95,6 +95,69 @@ def test_what_is_not_finite_stands_where_plain_sums_put_it(
         np.testing.assert_array_equal(np.isneginf(got), np.isneginf(want), f"trial {trial}")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("geometry", SPLIT, ids=str)
+def test_same_bits_of_the_gradient_of_the_weights_for_any_threads(isa: str, geometry: Conv, dtype: str) -> None:
+    operands = operands_of(geometry, dtype)
+    results = []
+    for threads in (1, 2, 3, 7):
+        with fastconv.num_threads(threads):
+            results += call(fastconv, geometry, "grad_weight", operands, algorithm="winograd").values()
+    for result in results[1:]:
+        assert_identical(result, results[0], "with more threads")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "large"])
+@pytest.mark.parametrize("operand", ["input", "grad_output"])
+@pytest.mark.parametrize("last", [False, True])
+def test_the_gradient_of_the_weights_is_not_finite_where_plain_sums_are_not(
+    isa: str, operand: str, value: str, dtype: str, last: bool
+) -> None:
+    random = np.random.default_rng(6)
+    for kernel, padding in ((3, 1), (5, 2), ((1, 7), 0), ((3, 1), (1, 0))):
+        geometry = Conv(sizes=(14, 19), channels=21, filters=18, kernel=kernel, padding=padding, last=last)
+        operands = dict(operands_of(geometry, dtype))
+        changed = operands | {operand: operands[operand].copy()}
+        put = 0.3 * np.finfo(dtype).max if value == "large" else float(value)
+        if value == "large":
+            other = "grad_output" if operand == "input" else "input"
+            changed[other] = operands[other] * 1e-3
+        changed[operand].flat[random.integers(operands[operand].size)] = put
+        got = call(fastconv, geometry, "grad_weight", changed, algorithm="winograd")["grad_weight"]
+        want = call(fastconv, geometry, "grad_weight", changed, algorithm="direct")["grad_weight"]
+        for is_it in (np.isnan, np.isposinf, np.isneginf):
+            np.testing.assert_array_equal(is_it(got), is_it(want))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size"),
+    [(3, 7), (3, 14), (3, 28), (3, 56), (5, 28), ((1, 3), 9), ((1, 5), 17), ((1, 7), 28), ((7, 1), 35)],
+    ids=str,
+)
+def test_the_gradient_of_the_weights_has_at_most_twice_the_error_of_plain_sums(
+    isa: str, kernel: int | tuple[int, int], size: int
+) -> None:
+    """Plain: pixel by pixel. The worst of 10 tensors each."""
+    kernel_size = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    padding = (kernel_size[0] // 2, kernel_size[1] // 2)
+    errors, plain_errors = [], []
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        x = random.standard_normal((2, 16, size, size)).astype(np.float32)
+        g = random.standard_normal((2, 8, size, size)).astype(np.float32)
+        padded = np.pad(x, ((0, 0), (0, 0), *((pad, pad) for pad in padding)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, kernel_size, (2, 3))
+        products = np.einsum("nkhw,nchwrs->kcrsnhw", g, windows).reshape(8, 16, *kernel_size, -1)
+        want = np.einsum("nkhw,nchwrs->kcrs", g, windows, dtype=np.float64, optimize=True)
+        plain = products.cumsum(-1, dtype=np.float32)[..., -1]
+        options: dict[str, Any] = {"padding": padding, "algorithm": "winograd"}
+        got = fastconv.conv2d_grad_weight(g, x, want.shape, **options)
+        errors.append(np.abs(got - want).max() / np.abs(want).max())
+        plain_errors.append(np.abs(plain - want).max() / np.abs(want).max())
+    assert max(errors) <= 2 * max(plain_errors)
+
+
 @pytest.mark.parametrize("geometry", WINOGRAD_CONVS[:7], ids=str)
 def test_exact_is_never_winograd(isa: str, geometry: Conv) -> None:
     operands = operands_of(geometry, "float32")

@@ -28,7 +28,7 @@ def pads_before(geometry: Conv | Transpose) -> tuple[int, ...]:
 
 
 def can(geometry: Geometry) -> bool:
-    """Whether its forward pass and grad_input can be computed with algorithm="winograd"."""
+    """Whether its forward pass and gradients can be computed with algorithm="winograd"."""
     if not isinstance(geometry, Conv | Transpose):
         return False
     if {*_each(geometry.stride, geometry.rank), *_each(geometry.dilation, geometry.rank)} != {1}:
@@ -78,15 +78,30 @@ def _turned(weight: Array, groups: int) -> Array:
     return np.flip(split.reshape(-1, *split.shape[2:]), range(2, weight.ndim))
 
 
+def _channels_first(geometry: Conv | Transpose, image: Array) -> Array:
+    image = image[None] if geometry.unbatched else image
+    return np.moveaxis(image, -1, 1) if geometry.last else image
+
+
+def _weight_magnitude(geometry: Conv | Transpose, operands: dict[str, Array]) -> Array:
+    images = [_channels_first(geometry, operands[name]) for name in ("input", "grad_output")]
+    if geometry.stem == "conv_transpose":
+        images.reverse()
+    offset = tuple(-pad for pad in pads_before(geometry))
+    with np.errstate(invalid="ignore"):
+        result = winograd.gradient_magnitude(*images, offset, geometry.kernel_shape, geometry.groups)
+    return np.flip(result, range(2, result.ndim)) if getattr(geometry, "flip", False) else result
+
+
 def magnitude(geometry: Conv | Transpose, name: str, operands: dict[str, Array]) -> Array:
     """What all terms of each element add to in absolute value, in the layout of the result."""
+    if name == "grad_weight":
+        return _weight_magnitude(geometry, operands)
     weight = operands["weight"]
     if getattr(geometry, "flip", False):
         weight = np.flip(weight, range(2, weight.ndim))
     scatters = (name == "grad_input") == (geometry.stem == "conv")
-    image = operands["input" if name == "output" else "grad_output"]
-    image = image[None] if geometry.unbatched else image
-    image = np.moveaxis(image, -1, 1) if geometry.last else image
+    image = _channels_first(geometry, operands["input" if name == "output" else "grad_output"])
     before = pads_before(geometry)
     offset = tuple(
         pad - (taps - 1) if scatters else -pad for pad, taps in zip(before, geometry.kernel_shape, strict=True)
@@ -103,6 +118,9 @@ def magnitude(geometry: Conv | Transpose, name: str, operands: dict[str, Array])
 
 def terms(geometry: Conv | Transpose, name: str) -> int:
     """Roundings on the way of any term."""
+    if name == "grad_weight":
+        sizes = output_size(geometry) if geometry.stem == "conv" else geometry.sizes
+        return winograd.gradient_roundings(geometry.kernel_shape, sizes, 1 if geometry.unbatched else geometry.batch)
     scatters = (name == "grad_input") == (geometry.stem == "conv")
     channels = geometry.weight_shape[0] // geometry.groups if scatters else geometry.weight_shape[1]
     return winograd.roundings(geometry.kernel_shape, channels)

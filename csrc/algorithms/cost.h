@@ -77,6 +77,24 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_WINOGRAD_FILTER 3.9
 #define FC_COST_WINOGRAD_STORE 0.93 /* an output */
 
+/* ---- the gradient of the weights, fitted to 1500 problems by themselves ---- */
+
+#define FC_COST_GRAD_SLOT 1.0
+#define FC_COST_GRAD_PAGES 0.16   /* more, once a channel: each is another page */
+#define FC_COST_GRAD_STRIDED 0.46 /* more, once a column of taps: only some elements of each line are read */
+#define FC_COST_GRAD_TILE 162
+#define FC_COST_GRAD_BLOCK 1510
+#define FC_COST_GRAD_PIXEL 8.8 /* looked at for a tap */
+#define FC_COST_GRAD_PACK 2.2
+#define FC_COST_GRAD_PACK_LAST 8.2
+#define FC_COST_GRAD_GATHER 1.6
+#define FC_COST_GRAD_GATHER_SCATTERED 5.8 /* strided, or channels last */
+#define FC_COST_GRAD_GATHER_ROW 390
+#define FC_COST_GRAD_STORE 1.7
+#define FC_COST_GRAD_STORE_TAPS 2.4 /* a tap at a time */
+#define FC_COST_GRAD_STORE_FAR 1.5  /* more if the taps fit no near cache */
+#define FC_GRAD_FAR_BYTES 1000000
+
 /* ---- planes alone: a tap of a vector of outputs, by the ways of depthwise.c ---- */
 
 #define FC_COST_DEPTHWISE_TAP 1.3

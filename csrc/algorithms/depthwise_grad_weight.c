@@ -242,8 +242,7 @@ void fc_depthwise_grad_weight_run(const fc_problem *p, void *scratch, int thread
 double fc_depthwise_grad_weight_cost(const fc_problem *p) {
     const double taps = (double)fc_taps(p), outputs = (double)p->out_channels, groups = (double)p->groups;
     if (!fits(p))
-        return 1.1 * groups * (double)fc_positions(p) *
-               (1.1 * (double)fc_ceil_div(p->out_channels, p->kernels->lanes) * taps + outputs * (1.0 + taps / 512));
+        return 1.1 * fc_direct_grad_weight_cost(p);
     if (lanes_fit(p) || turn_fits(p))
         return (double)fc_ceil_div(p->groups, p->kernels->lanes) * (double)fc_positions(p) * (0.8 * taps + 1.0);
     const double vectors = (double)p->out_size[1] * (double)fc_ceil_div(p->out_size[2], p->kernels->lanes);

@@ -380,13 +380,6 @@ static double forward_cost(const fc_problem *p) {
                                                  store * pixels * (double)p->out_channels);
 }
 
-/* The sums, a tenth more for walking the image in place, and grad_output packed for every block of rows. */
-static double grad_weight_cost(const fc_problem *p) {
-    const double vectors = (double)fc_ceil_div(p->out_channels, p->kernels->lanes);
-    const double terms = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
-    return (double)p->groups * pixels * (1.1 * vectors * terms + (double)p->out_channels * (1.0 + terms / 512));
-}
-
 const fc_algorithm fc_direct_algorithm = {
     .name = "direct",
     .exact = 1,
@@ -398,7 +391,7 @@ const fc_algorithm fc_direct_algorithm = {
     .pack_weights = pack_weights,
     .forward_scratch_bytes = forward_scratch_bytes,
     .forward = forward,
-    .grad_weight_cost = grad_weight_cost,
+    .grad_weight_cost = fc_direct_grad_weight_cost,
     .grad_weight_scratch_bytes = fc_direct_grad_weight_scratch_bytes,
     .grad_weight = fc_direct_grad_weight,
 };

@@ -5,7 +5,7 @@
  * all pairs at once; the others go tap by tap over the pixels that it meets. The reduction runs over pixels, blocks of
  * pixels and the batch in that order, whatever the threads. Accumulator: the dtype itself, started anew every block.
  */
-#include "algorithms/algorithm.h"
+#include "algorithms/cost.h"
 #include "algorithms/grad_weight.h"
 
 #include <string.h>
@@ -224,4 +224,27 @@ void fc_direct_grad_weight(const fc_problem *p, void *scratch, int threads) {
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, threads);
     fc_parallel(p->groups * run.panels * run.in_blocks, threads, grad_weight_task, &run);
+}
+
+double fc_direct_grad_weight_cost(const fc_problem *p) {
+    double met = 1;
+    int edges = 0; /* whether some pixels go tap by tap */
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const fc_axis_counts counts = fc_count_axis(p, axis);
+        met *= counts.met;
+        edges |= counts.segments > 1;
+    }
+    const double taps = (double)fc_taps(p), pixels = (double)fc_positions(p), in = (double)p->in_channels;
+    const double out = (double)p->out_channels, blocks = (double)fc_ceil_div(fc_positions(p), BLOCK_PIXELS);
+    const double in_blocks = (double)fc_ceil_div(p->in_channels, fc_max(BLOCK_ROWS / fc_taps(p), 1));
+    const double panels = (double)fc_ceil_div(p->out_channels, p->kernels->lanes * p->kernels->tile_vectors);
+    double slot = FC_COST_GRAD_SLOT;
+    if (!fc_channels_last(p, &p->x))
+        slot += p->stride[2] > 1 ? FC_COST_GRAD_STRIDED / (double)p->kernel[2] : FC_COST_GRAD_PAGES / taps;
+    return (double)p->groups *
+           (slot * fc_row_slots(p, p->out_channels) * in * met +
+            FC_COST_GRAD_TILE * panels * blocks * in * taps / p->kernels->tile_rows * (edges ? 2 : 1) +
+            FC_COST_GRAD_PIXEL * panels * in_blocks * pixels * (edges ? 1 + taps : 1) +
+            (fc_channels_last(p, &p->y) ? FC_COST_GRAD_PACK_LAST : FC_COST_GRAD_PACK) * pixels * out * in_blocks +
+            FC_COST_GRAD_STORE * in * taps * out + FC_COST_GRAD_BLOCK * panels * in_blocks * blocks);
 }

@@ -23,7 +23,9 @@ static inline int64_t fc_grad_weight_block(int64_t rows, int64_t most, int64_t t
 
 size_t fc_im2col_grad_weight_scratch_bytes(const fc_problem *p, int threads);
 void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads);
+double fc_im2col_grad_weight_cost(const fc_problem *p);
 size_t fc_direct_grad_weight_scratch_bytes(const fc_problem *p, int threads);
 void fc_direct_grad_weight(const fc_problem *p, void *scratch, int threads);
+double fc_direct_grad_weight_cost(const fc_problem *p);
 
 #endif

@@ -303,13 +303,6 @@ static double forward_cost(const fc_problem *p) {
             FC_COST_COPY_START * copies + FC_COST_IM2COL_BAND);
 }
 
-/* The sums, and the gathering of patches. */
-static double grad_weight_cost(const fc_problem *p) {
-    const double lanes = (double)(p->in_channels * fc_taps(p)), pixels = (double)fc_positions(p);
-    const double vectors = (double)fc_ceil_div(p->in_channels * fc_taps(p), p->kernels->lanes);
-    return (double)p->groups * pixels * (vectors * (double)p->out_channels + 2.5 * lanes);
-}
-
 const fc_algorithm fc_im2col_algorithm = {
     .name = "im2col",
     .exact = 1,
@@ -321,7 +314,7 @@ const fc_algorithm fc_im2col_algorithm = {
     .pack_weights = pack_weights,
     .forward_scratch_bytes = forward_scratch_bytes,
     .forward = forward,
-    .grad_weight_cost = grad_weight_cost,
+    .grad_weight_cost = fc_im2col_grad_weight_cost,
     .grad_weight_scratch_bytes = fc_im2col_grad_weight_scratch_bytes,
     .grad_weight = fc_im2col_grad_weight,
 };

@@ -5,7 +5,7 @@
  * channels, broadcast from grad_output where it lies; the reduction runs over pixels, blocks of pixels and the batch in
  * that order, whatever the threads. Accumulator: the dtype itself, started anew every block of pixels.
  */
-#include "algorithms/algorithm.h"
+#include "algorithms/cost.h"
 #include "algorithms/grad_weight.h"
 
 #include <string.h>
@@ -130,14 +130,9 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
                     pixel_offsets[q + i] = at[0] * p->y.axis[0] + at[1] * p->y.axis[1] + (at[2] + i) * p->y.axis[2];
                 q += length;
             }
-            for (int64_t k = k_begin; k < k_end; k += kernels->tile_rows) {
-                const int64_t row_count = fc_min(kernels->tile_rows, k_end - k);
-                const char *rows[FC_MAX_TILE_ROWS];
-                for (int64_t m = 0; m < row_count; ++m)
-                    rows[m] = p->y.data + n * p->y.batch + group * p->y.group + (k + m) * p->y.channel;
-                kernels->gemm_tile[row_count - 1][vectors - 1](count, rows, pixel_offsets, patches, run->line_offsets,
-                                                               sums + (k - k_begin) * line, line, 1, NULL);
-            }
+            const char *y = p->y.data + n * p->y.batch + group * p->y.group + k_begin * p->y.channel;
+            fc_run_tiles(kernels, k_end - k_begin, vectors, count, y, p->y.channel, pixel_offsets, patches,
+                         run->line_offsets, sums, line, 1, NULL);
         }
 
     tap_lanes part;
@@ -162,4 +157,26 @@ void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads) {
         fc_grad_weight_block(p->out_channels, OUT_BLOCK, p->groups * run.panels, threads, p->kernels->tile_rows);
     run.out_blocks = fc_ceil_div(p->out_channels, run.out_block);
     fc_parallel(p->groups * run.panels * run.out_blocks, threads, grad_weight_task, &run);
+}
+
+double fc_im2col_grad_weight_cost(const fc_problem *p) {
+    const fc_kernels *kernels = p->kernels;
+    const int64_t panel = (int64_t)kernels->lanes * kernels->tile_vectors, most = kernels->tile_vectors;
+    const int64_t lanes = p->in_channels * fc_taps(p), vectors = fc_ceil_div(lanes, kernels->lanes);
+    const double panels = (double)fc_ceil_div(lanes, panel), pixels = (double)fc_positions(p);
+    const double out = (double)p->out_channels, out_blocks = (double)fc_ceil_div(p->out_channels, OUT_BLOCK);
+    const double tiles =
+        (double)(fc_ceil_div(p->out_channels, kernels->tile_rows) * fc_ceil_div(fc_positions(p), BLOCK_PIXELS));
+    const double taps_a_panel = fc_max(1, panel / p->in_channels);
+    const double bytes = (double)p->groups * out * (double)lanes * (double)kernels->itemsize;
+    double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, kernels->tile_rows, most);
+    if (vectors % most)
+        slots += fc_rows_slots(p->out_channels, kernels->tile_rows, vectors % most);
+    const int near = p->stride[2] == 1 && !fc_channels_last(p, &p->x);
+    const int far = bytes > FC_GRAD_FAR_BYTES && fc_taps(p) > 1;
+    return (double)p->groups *
+           (FC_COST_GRAD_SLOT * slots * pixels + FC_COST_GRAD_TILE * panels * tiles +
+            (near ? FC_COST_GRAD_GATHER : FC_COST_GRAD_GATHER_SCATTERED) * pixels * (double)lanes * out_blocks +
+            FC_COST_GRAD_GATHER_ROW * panels * taps_a_panel * (double)(p->out_size[0] * p->out_size[1]) * out_blocks +
+            (far ? FC_COST_GRAD_STORE_TAPS + FC_COST_GRAD_STORE_FAR : FC_COST_GRAD_STORE_TAPS) * out * (double)lanes);
 }

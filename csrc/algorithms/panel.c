@@ -47,37 +47,25 @@ static fc_finish finish_of(const fc_panel *panel, int64_t k) {
     return finish;
 }
 
-/* `count` tiles of `rows` output channels from k on. */
-static void sum_tiles(const fc_panel *panel, const char *lanes, int64_t first, int64_t pixels, int64_t k, int64_t rows,
-                      int64_t count) {
+void fc_panel_sums(const fc_panel *panel, const char *lanes, int64_t first, int64_t pixels) {
     const fc_problem *p = panel->p;
+    const int64_t k = panel->out_channels.begin, rows = panel->out_channels.end - k;
     char *c = panel->room.sums;
     ptrdiff_t ldc = panel_line(p);
     const int in_place = panel->window.flat && p->y.axis[2] == p->kernels->itemsize;
-    if (count == 0)
-        return;
     if (in_place) {
         c = panel->plane + k * p->y.channel + panel->window.row * p->y.axis[1] +
             (panel->window.column + first) * p->y.axis[2];
         ldc = p->y.channel;
     } else if (!panel->first) {
-        move_sums(panel, first, pixels, k, rows * count, 0);
+        move_sums(panel, first, pixels, k, rows, 0);
     }
     const fc_finish finish = finish_of(panel, k);
-    p->kernels->gemm_tiles[rows - 1][pixels / p->kernels->lanes - 1](
-        count, panel->terms, panel->weights + k * p->w.out, p->w.out, panel->weight_offsets, lanes, panel->lane_offsets,
-        c, ldc, !panel->first, panel->last ? &finish : NULL);
+    fc_run_tiles(p->kernels, rows, pixels / p->kernels->lanes, panel->terms, panel->weights + k * p->w.out, p->w.out,
+                 panel->weight_offsets, lanes, panel->lane_offsets, c, ldc, !panel->first,
+                 panel->last ? &finish : NULL);
     if (!in_place)
-        move_sums(panel, first, pixels, k, rows * count, 1);
-}
-
-void fc_panel_sums(const fc_panel *panel, const char *lanes, int64_t first, int64_t pixels) {
-    const int64_t k = panel->out_channels.begin, channels = panel->out_channels.end - k;
-    /* Tiles of nearly equal size: small ones are slow. */
-    const int64_t tiles = fc_ceil_div(channels, panel->p->kernels->tile_rows);
-    const int64_t rows = channels / tiles, larger = channels % tiles;
-    sum_tiles(panel, lanes, first, pixels, k, rows + 1, larger);
-    sum_tiles(panel, lanes, first, pixels, k + larger * (rows + 1), rows, tiles - larger);
+        move_sums(panel, first, pixels, k, rows, 1);
 }
 
 /* Weights of an output channel as a line of terms and zeros: where they lie, if they do so, else `copy`. */

@@ -49,7 +49,7 @@ typedef struct winograd_run {
     char **input, **image, **weights, **sums; /* a thread each; image: rows of input or output pixels */
 } winograd_run;
 
-static int by_default(const fc_problem *p) { return fc_winograd_form_of(p).by_default; }
+static int by_default(const fc_problem *p) { return fc_winograd_form_of(p, 0).by_default; }
 
 static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
 
@@ -72,7 +72,7 @@ static ptrdiff_t element_step(int64_t channels, ptrdiff_t line) { return channel
 
 static int64_t panel_bytes(const fc_problem *p, ptrdiff_t line) {
     const int64_t chunks = fc_ceil_div(p->in_channels, chunk_channels(p));
-    return fc_product(fc_winograd_form_of(p).elements,
+    return fc_product(fc_winograd_form_of(p, 0).elements,
                       fc_sum(fc_product(p->in_channels, line), fc_product(chunks, 64)));
 }
 
@@ -92,7 +92,7 @@ static void transform_weights(const fc_problem *p, int64_t group, int64_t panel,
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
     const int64_t taps = fc_taps(p);
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
-    const fc_winograd_filter_fn filter = kernels->winograd[fc_winograd_form_of(p).id].filter;
+    const fc_winograd_filter_fn filter = kernels->winograd[fc_winograd_form_of(p, 0).id].filter;
     const char *sources[MOST_LINE / sizeof(float)];
     ptrdiff_t offsets[FILTERED * FC_WINOGRAD_TAPS];
     char gathered[FILTERED * FC_WINOGRAD_TAPS * MOST_LINE] __attribute__((aligned(64)));
@@ -122,7 +122,7 @@ typedef struct pack_run {
 static ptrdiff_t chunk_offset(const fc_problem *p, int64_t group, int64_t panel, int64_t first) {
     const ptrdiff_t line = panel_line(p, panel), chunk = chunk_channels(p);
     return group * group_bytes(p) + panel * panel_bytes(p, panel_line(p, 0)) +
-           first / chunk * fc_winograd_form_of(p).elements * element_step(chunk, line);
+           first / chunk * fc_winograd_form_of(p, 0).elements * element_step(chunk, line);
 }
 
 static void pack_task(void *context, int64_t task, int thread) {
@@ -144,7 +144,7 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
 
 static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->p = p;
-    run->tiling = fc_winograd_tile(p);
+    run->tiling = fc_winograd_tile(p, 0);
     run->channels = p->groups * p->in_channels;
     run->line_channels = LINE / p->kernels->itemsize;
     run->lines = fc_ceil_div(run->channels, run->line_channels);
@@ -365,7 +365,7 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
 }
 
 static double forward_cost(const fc_problem *p) {
-    const fc_winograd_form form = fc_winograd_form_of(p);
+    const fc_winograd_form form = fc_winograd_form_of(p, 0);
     const fc_kernels *kernels = p->kernels;
     const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], form.edge[1]) *
                          (double)fc_ceil_div(p->out_size[2], form.edge[2]);
@@ -397,6 +397,7 @@ const fc_algorithm fc_winograd_algorithm = {
     .forward_scratch_bytes = forward_scratch_bytes,
     .forward = forward,
     .supports_grad_weight = 1,
+    .grad_weight_by_default = fc_winograd_grad_weight_by_default,
     .grad_weight_cost = fc_winograd_grad_weight_cost,
     .grad_weight_scratch_bytes = fc_winograd_grad_weight_scratch_bytes,
     .grad_weight = fc_winograd_grad_weight,

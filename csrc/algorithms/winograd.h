@@ -20,9 +20,10 @@ typedef struct fc_winograd_form {
     int64_t elements;
 } fc_winograd_form;
 
-/* Whether there is a form for a problem; of several for the same taps the first with channels enough, or the last. */
-int fc_winograd_find_form(const fc_problem *p, fc_winograd_form *form);
-fc_winograd_form fc_winograd_form_of(const fc_problem *p);
+/* Whether there is a form for a problem, or the gradient of its weights; of several for the same taps the first with
+ * channels, or pixels, enough, or the last. */
+int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form *form);
+fc_winograd_form fc_winograd_form_of(const fc_problem *p, int grad_weight);
 /* Whether there is a form, and it is all that there is to do: no stride, no dilation, nothing along depth. */
 int fc_winograd_supports(const fc_problem *p);
 
@@ -33,7 +34,7 @@ typedef struct fc_winograd_tiling {
     int64_t rows, columns, tiles; /* of one image; of all images */
 } fc_winograd_tiling;
 
-fc_winograd_tiling fc_winograd_tile(const fc_problem *p);
+fc_winograd_tiling fc_winograd_tile(const fc_problem *p, int grad_weight);
 
 /* A run of tiles of one row of one image. */
 typedef struct fc_winograd_segment {
@@ -66,5 +67,6 @@ void fc_winograd_transform(const fc_winograd_tiling *tiling, const fc_winograd_s
 size_t fc_winograd_grad_weight_scratch_bytes(const fc_problem *p, int threads);
 void fc_winograd_grad_weight(const fc_problem *p, void *scratch, int threads);
 double fc_winograd_grad_weight_cost(const fc_problem *p);
+int fc_winograd_grad_weight_by_default(const fc_problem *p);
 
 #endif

@@ -51,7 +51,7 @@ static fc_problem part_of(const fc_problem *p, int64_t group, fc_range out, fc_r
 
 static void plan_blocks(grad_run *run, const fc_problem *p) {
     const int64_t item = p->kernels->itemsize;
-    run->tiling = fc_winograd_tile(p);
+    run->tiling = fc_winograd_tile(p, 1);
     run->blocks = fc_max(fc_ceil_div(run->tiling.tiles, BLOCK), 1);
     run->block = fc_ceil_div(run->tiling.tiles, run->blocks);
     run->line_channels = LINE / item;
@@ -131,20 +131,13 @@ static void multiply(const grad_run *run, int64_t line, int64_t first, int64_t c
     const fc_kernels *kernels = run->tiling.p->kernels;
     const ptrdiff_t item = kernels->itemsize;
     const int64_t tiles = run->end - run->begin, vectors = run->line_channels / kernels->lanes;
-    const int64_t groups = fc_ceil_div(channels, kernels->tile_rows); /* of nearly equal size */
-    const int64_t rows = channels / groups, larger = channels % groups;
     const char *input = run->input + line * run->line_step, *grads = run->grads + first * item;
     for (int64_t element = 0; element < run->tiling.form.elements; ++element) {
         for (int64_t v = 0, count; v < vectors; v += count) {
             const ptrdiff_t lane = v * kernels->lanes * item;
             count = fc_min(kernels->tile_vectors, vectors - v);
-            if (larger > 0)
-                kernels->gemm_tiles[rows][count - 1](larger, tiles, grads, item, run->grad_offsets, input + lane,
-                                                     run->input_offsets, sums + lane, LINE, run->begin > 0, NULL);
-            const int64_t done = larger * (rows + 1);
-            kernels->gemm_tiles[rows - 1][count - 1](groups - larger, tiles, grads + done * item, item,
-                                                     run->grad_offsets, input + lane, run->input_offsets,
-                                                     sums + done * LINE + lane, LINE, run->begin > 0, NULL);
+            fc_run_tiles(kernels, channels, count, tiles, grads, item, run->grad_offsets, input + lane,
+                         run->input_offsets, sums + lane, LINE, run->begin > 0, NULL);
         }
         input += run->element_step;
         grads += run->grad_element;
@@ -228,3 +221,5 @@ double fc_winograd_grad_weight_cost(const fc_problem *p) {
             FC_COST_PANEL_TILE * begun * fc_max(1, (int64_t)(tiles / BLOCK)) +
             (FC_COST_WINOGRAD_TAP * (double)fc_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * out * vectors);
 }
+
+int fc_winograd_grad_weight_by_default(const fc_problem *p) { return fc_winograd_form_of(p, 1).by_default; }

@@ -4,22 +4,23 @@
 
 enum { LINE = FC_WINOGRAD_LINE };
 
-int fc_winograd_find_form(const fc_problem *p, fc_winograd_form *form) {
+int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form *form) {
     static const struct {
         int axes;
-        int64_t edge, taps, channels;
+        int64_t edge, taps, channels, pixels;
     } FORMS[FC_WINOGRAD_FORMS] = {
-#define FC_WINOGRAD_FORM(name, axes, outputs, taps, channels) {axes, outputs, taps, channels},
+#define FC_WINOGRAD_FORM(name, axes, outputs, taps, channels, pixels) {axes, outputs, taps, channels, pixels},
 #include "kernels/winograd_forms.inc"
 #undef FC_WINOGRAD_FORM
     };
     const int axes = (p->kernel[1] > 1) + (p->kernel[2] > 1);
     const int64_t taps = fc_max(p->kernel[1], p->kernel[2]);
+    const int64_t pixels = fc_positions(p);
     int found = -1, enough = 0;
     for (int id = 0; id < FC_WINOGRAD_FORMS && !enough; ++id)
         if (FORMS[id].axes == axes && FORMS[id].taps == taps && (axes == 1 || p->kernel[1] == p->kernel[2])) {
             found = id;
-            enough = p->in_channels >= FORMS[id].channels;
+            enough = grad_weight ? pixels >= FORMS[id].pixels : p->in_channels >= FORMS[id].channels;
         }
     if (found < 0)
         return 0;
@@ -32,9 +33,9 @@ int fc_winograd_find_form(const fc_problem *p, fc_winograd_form *form) {
     return 1;
 }
 
-fc_winograd_form fc_winograd_form_of(const fc_problem *p) {
+fc_winograd_form fc_winograd_form_of(const fc_problem *p, int grad_weight) {
     fc_winograd_form form = {0};
-    fc_winograd_find_form(p, &form);
+    fc_winograd_find_form(p, grad_weight, &form);
     return form;
 }
 
@@ -43,11 +44,11 @@ int fc_winograd_supports(const fc_problem *p) {
     int64_t plain = p->kernel[0] == 1 && p->offset[0] == 0 && p->in_size[0] == p->out_size[0];
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
         plain = plain && p->stride[axis] == 1 && p->dilation[axis] == 1;
-    return plain && fc_winograd_find_form(p, &form);
+    return plain && fc_winograd_find_form(p, 0, &form);
 }
 
-fc_winograd_tiling fc_winograd_tile(const fc_problem *p) {
-    fc_winograd_tiling tiling = {.p = p, .form = fc_winograd_form_of(p)};
+fc_winograd_tiling fc_winograd_tile(const fc_problem *p, int grad_weight) {
+    fc_winograd_tiling tiling = {.p = p, .form = fc_winograd_form_of(p, grad_weight)};
     tiling.rows = fc_ceil_div(p->out_size[1], tiling.form.edge[1]);
     tiling.columns = fc_ceil_div(p->out_size[2], tiling.form.edge[2]);
     tiling.tiles = fc_product(fc_product(p->batch, p->out_size[0]), fc_product(tiling.rows, tiling.columns));

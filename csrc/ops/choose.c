@@ -26,7 +26,8 @@ static int is_candidate(const fc_problem *problem, fc_algorithm_id id, fc_algori
         return 0;
     if (asked == FC_EXACT && !algorithm->exact)
         return 0;
-    return id == asked || grad_weight || !algorithm->by_default || algorithm->by_default(problem);
+    int (*by_default)(const fc_problem *) = grad_weight ? algorithm->grad_weight_by_default : algorithm->by_default;
+    return id == asked || !by_default || by_default(problem);
 }
 
 static const fc_algorithm *choose(const fc_problem *problem, fc_algorithm_id asked, int grad_weight) {

@@ -7,6 +7,7 @@ With interpolation points p_0, ..., p_(n-2) and infinity, and M(x) = (x - p_0) .
     G,   row i:       (1, p_i, p_i^2, ...) / M'(p_i);        last row: (0, ..., 0, 1)
     A^T, column i:    (1, p_i, p_i^2, ...);                  last column: (0, ..., 0, 1)
 
+The gradient of the taps is the transpose of that: g = G^T ((A y) * (B^T d)), y being the gradient of the outputs.
 Along two axes the transforms are applied to the rows of a tile, then to its columns. The points are 0 and pairs +-p.
 0, +-11/16, +-23/16 keeps the error of F(4x4, 3x3) three to seven times below that of 0, +-1, +-2. Every constant but
 those of G is exact in float32.
@@ -18,6 +19,7 @@ Deep Neural Networks", ACM TOMS 46(4), 2020.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -32,8 +34,12 @@ PAIRS = {
 """The points but for 0 and infinity, by the elements of a tile along an axis."""
 SUM = 32
 """Most channels whose products are added in one sum; the sums are added after that."""
+SUM_TILES = 56
+"""The same of tiles, whose products make the gradient of the weights."""
 LEAST_CHANNELS = 32
 """With fewer, 3x3 is done by F(2x2, 3x3) instead of F(4x4, 3x3), whose error would be too large."""
+LEAST_OUTPUTS = 150
+"""The same for the gradient of the weights, outputs of an image."""
 
 
 class Form(NamedTuple):
@@ -55,6 +61,11 @@ def forms(kernel_size: tuple[int, ...], channels: int) -> tuple[Form, ...]:
         raise ValueError(f"no form of Winograd's algorithm for kernel_size={kernel_size}")
     outputs = 4 if long == [3] or (long == [3, 3] and channels >= LEAST_CHANNELS) else 2
     return tuple(Form(outputs, taps) if taps > 1 else Form(1, 1) for taps in kernel_size)
+
+
+def gradient_forms(kernel_size: tuple[int, ...], outputs: int) -> tuple[Form, ...]:
+    """The form along each axis for the gradient of the weights, of images with so many outputs."""
+    return forms(kernel_size, LEAST_CHANNELS if outputs >= LEAST_OUTPUTS else 1)
 
 
 def times(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
@@ -125,6 +136,27 @@ def roundings(kernel_size: tuple[int, ...], channels: int) -> int:
     return count
 
 
+def gradient_roundings(kernel_size: tuple[int, ...], output_size: tuple[int, ...], images: int) -> int:
+    """Count as `roundings` does for the gradient of the weights: 2 P in B^T, outputs in A and P + 4 in G^T."""
+    shape = gradient_forms(kernel_size, math.prod(output_size))
+    tiles = images * math.prod(-(-size // form.outputs) for size, form in zip(output_size, shape, strict=True))
+    count = min(tiles, SUM_TILES) + -(-tiles // SUM_TILES)
+    for outputs, taps in shape:
+        if taps > 1:
+            pairs = (outputs + taps - 2) // 2
+            count += 2 * pairs + outputs + (pairs + 4)
+    return count
+
+
+def _tiles(image: NDArray[Any], axis: int, first: int, count: int, step: int, window: int) -> NDArray[Any]:
+    """Cut windows along an axis, zeros outside of it: the axis becomes tiles, its elements come last."""
+    positions = first + step * np.arange(count)[:, None] + np.arange(window)  # (tiles, elements)
+    inside = (positions >= 0) & (positions < image.shape[axis])
+    cut = np.take(image, np.where(inside, positions, 0), axis)
+    cut *= inside.reshape(inside.shape + (1,) * (cut.ndim - axis - 2))
+    return np.moveaxis(cut, axis + 1, -1)
+
+
 def magnitude(
     input: NDArray[Any], weight: NDArray[Any], offset: tuple[int, ...], output_size: tuple[int, ...], groups: int = 1
 ) -> NDArray[np.float64]:
@@ -155,11 +187,7 @@ def magnitude(
     for axis, (outputs, taps) in enumerate(forms(weight.shape[2:], weight.shape[1]), 3):
         at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(outputs, taps))
         tiles = -(-output_size[axis - 3] // outputs)
-        positions = offset[axis - 3] + outputs * np.arange(tiles)[:, None] + np.arange(len(bt))  # (tiles, elements)
-        inside = (positions >= 0) & (positions < v.shape[axis])
-        v = np.take(v, np.where(inside, positions, 0), axis)
-        v *= inside.reshape(inside.shape + (1,) * (v.ndim - axis - 2))
-        v = np.moveaxis(v, axis + 1, -1) @ bt.T
+        v = _tiles(v, axis, offset[axis - 3], tiles, outputs, len(bt)) @ bt.T
         u = np.moveaxis(u, 3, -1) @ g.T
         back.append(at)
     # v: images, groups, channels, tiles and elements along each axis; u: groups, filters, channels, elements
@@ -171,3 +199,46 @@ def magnitude(
     y = m.transpose(0, 1, 2, *order)
     sizes = [y.shape[3 + 2 * each] * y.shape[4 + 2 * each] for each in range(rank)]
     return y.reshape(len(input), len(weight), *sizes)[(..., *(slice(size) for size in output_size))]
+
+
+def gradient_magnitude(
+    input: NDArray[Any],
+    grad_output: NDArray[Any],
+    offset: tuple[int, ...],
+    kernel_size: tuple[int, ...],
+    groups: int = 1,
+) -> NDArray[np.float64]:
+    """Sum the absolute values of all that is added to make the gradient of each weight, as `magnitude` does.
+
+    |G^T| (sum over tiles of (|A| |y| |A^T|) * (|B^T| |d| |B|)) |G|.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, *spatial)
+    grad_output : ndarray, shape (N, K, *output_size)
+    offset : tuple of int
+        Along each axis, the input position of the first tap of the first output: minus the padding.
+    kernel_size : tuple of int
+    groups : int
+
+    Returns
+    -------
+    ndarray, shape (K, C / groups, *kernel_size)
+    """
+    rank = len(kernel_size)
+    v, u = (np.abs(array.astype(np.float64)) for array in (input, grad_output))
+    v, u = (a.reshape(len(a), groups, a.shape[1] // groups, *a.shape[2:]) for a in (v, u))
+    channels = v.shape[2]
+    back = []
+    for axis, (outputs, taps) in enumerate(gradient_forms(kernel_size, math.prod(u.shape[3:])), 3):
+        at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(outputs, taps))
+        tiles = -(-u.shape[axis] // outputs)
+        v = _tiles(v, axis, offset[axis - 3], tiles, outputs, len(bt)) @ bt.T
+        u = _tiles(u, axis, 0, tiles, outputs, outputs) @ at
+        back.append(g)
+    elements, tiles_of = "xyz"[:rank], "XYZ"[:rank]
+    letters = f"{tiles_of}{elements}"
+    w = np.einsum(f"ngc{letters},ngk{letters}->gkc{elements}", v, u, optimize=True)
+    for g in back:
+        w = np.moveaxis(w, 3, -1) @ g
+    return w.reshape(grad_output.shape[1], channels, *kernel_size)
