@@ -131,6 +131,14 @@ static inline void fc_run_tiles(const fc_kernels *kernels, int64_t rows, int64_t
                                                 ldc, accumulate, finish ? &rest : NULL);
 }
 
+/* How many lines, `step` bytes apart, an L1 of 32 KiB and 8 ways holds: few where steps are multiples of large powers of
+ * two, and with them of the bytes of a way. */
+static inline int64_t fc_lines_that_fit(ptrdiff_t step) {
+    enum { WAY = 4096, WAYS = 8, SETS = 64 };
+    const int64_t power = step & -step;
+    return WAYS * (power == 0 || power >= WAY ? 1 : fc_min(WAY / power, SETS));
+}
+
 /* ---- laying out one scratch block ---- */
 
 /* a * b, or the largest number there is. */

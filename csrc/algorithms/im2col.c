@@ -16,7 +16,14 @@
 
 #include <string.h>
 
-enum { REDUCTION = 512, LEAST_REDUCTION = 128, BAND_PIXELS = 960, NARROWEST = 128, BAND_BYTES = 512 << 10 };
+enum {
+    FEW_TERMS = 160,
+    REDUCTION = 512,
+    LEAST_REDUCTION = 128,
+    BAND_PIXELS = 960,
+    NARROWEST = 128,
+    BAND_BYTES = 512 << 10
+};
 
 typedef struct im2col_run {
     const fc_problem *p;
@@ -105,6 +112,11 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     const int64_t terms = run->block * run->taps;
     run->rest = fc_min(p->kernels->lanes - 1, run->rows * run->columns);
     run->panel_rows = fc_panel_rows(p, terms);
+    /* Where lines of all output channels would drive one another out of L1 half written, and the few terms are soon read
+     * again: some channels at a time, along the band. */
+    const int64_t fit = fc_lines_that_fit(p->y.channel);
+    if (terms <= FEW_TERMS && p->out_channels > (terms > FEW_TERMS / 2 ? fit : 4 * fit))
+        run->panel_rows = fc_min(run->panel_rows, 2 * p->kernels->tile_rows);
     run->weight_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
     run->copy_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
     run->rooms = fc_arena_take(arena, threads, sizeof(fc_panel_room));

@@ -16,9 +16,6 @@
 enum {
     REDUCTION = 512,   /* input channels of a block: a panel and a tile of weights fit L1 */
     BAND_PIXELS = 960, /* pixels of one task */
-    PAGE = 4096,
-    SETS = 64,
-    WAYS = 8 /* of an L1 of 32 KiB: lines PAGE bytes apart share a set */
 };
 
 typedef struct pointwise_run {
@@ -46,18 +43,11 @@ static int reads_whole_planes(const fc_problem *p) {
            p->stride[1] * p->x.axis[1] == p->out_size[2] * p->kernels->itemsize;
 }
 
-/* The greatest power of two up to `most` that divides n. */
-static int64_t greatest_power_of_two(int64_t n, int64_t most) {
-    const int64_t power = n & -n;
-    return power == 0 || power > most ? most : power;
-}
-
 /* Copies gain nothing: too few output channels read them, or the channels are so few that they stay in L1 anyway, unless
  * they lie in the same sets of it. */
 static int reads_in_place(const fc_problem *p) {
     const int64_t tiles = fc_ceil_div(p->out_channels, p->kernels->tile_rows);
-    const int64_t sets = fc_min(PAGE / greatest_power_of_two(p->x.channel, PAGE), SETS);
-    return reads_whole_planes(p) && p->in_channels <= 2 * WAYS * sets &&
+    return reads_whole_planes(p) && p->in_channels <= 2 * fc_lines_that_fit(p->x.channel) &&
            ((tiles <= 6 && p->in_channels <= 160) || (tiles <= 16 && p->in_channels <= 32));
 }
 
