@@ -51,6 +51,9 @@ below. Where `auto` takes it, its error stays within twice that of the plain sum
 log-normal data with few channels are the exception.
 `exact` never takes it.
 
+The gradient of the weights sums over pixels: its error too stays within twice that of a plain sum of them wherever
+`auto` takes `winograd`, which is from so many outputs of an image on as `csrc/kernels/winograd_forms.inc` says.
+
 The bound is what no data can exceed: gamma(n) times the sum of the absolute values of all that is added, with n
 roundings on the way of any term (`fastconv/reference/winograd.py`). Tests hold every result against it, element by
 element.
