@@ -130,6 +130,9 @@ LARGE_CONVS = (
     Conv(sizes=(63, 61), channels=3, filters=40, kernel=11, stride=4, padding=2),
     Conv(sizes=(63, 61), channels=3, filters=40, kernel=11, stride=4, padding=2, last=True),
     Conv(sizes=(9, 9), channels=520, filters=48, kernel=1),
+    Conv(sizes=(32, 32), batch=1, channels=3, filters=41, padding=1),  # planes that share cache sets
+    Conv(sizes=(11, 12), channels=24, filters=37, kernel=1),
+    Conv(sizes=(64, 33), batch=1, channels=40, filters=50, kernel=1),
     Conv(sizes=(14, 14), batch=3, channels=64, filters=64, groups=2, padding=1),
     Conv(sizes=(40, 40), channels=70, filters=70, groups=70, padding=1),
     Conv(sizes=(40, 40), channels=70, filters=70, groups=70, padding=1, last=True),

@@ -84,7 +84,7 @@ static void compare_sums(const conv_case *k, array *got, product_fn *use, const 
         *sum += get(bias, index_of(bias, 0, p.c, origin));
         *sum = relu ? fmax(*sum, 0) : *sum;
     }
-    compare(got, sums, use == into_weight ? 0 : roundings, what);
+    compare(got, sums, roundings, what);
 }
 
 static fc_vector vector_of(const array *a) { return (fc_vector){a->t.data, a->t.size[1], a->t.stride[1]}; }
@@ -120,13 +120,8 @@ static void check_passes(const operands *o, const fc_options *options) {
     compare_sums(k, &y, into_small, &o->bias, 1, "forward");
     expect(fc_conv_grad_input(dtype, &o->y.t, &o->w.t, p, options, &dx.t, NULL), FC_OK);
     compare_sums(k, &dx, into_big, NULL, 0, "grad_input");
-    if (options->algorithm == FC_WINOGRAD) {
-        expect(fc_conv_grad_weight(dtype, &o->y.t, &o->x.t, p, options, &dw.t, NULL), FC_UNSUPPORTED);
-        free_array(&dw);
-    } else {
-        expect(fc_conv_grad_weight(dtype, &o->y.t, &o->x.t, p, options, &dw.t, NULL), FC_OK);
-        compare_sums(k, &dw, into_weight, NULL, 0, "grad_weight");
-    }
+    expect(fc_conv_grad_weight(dtype, &o->y.t, &o->x.t, p, options, &dw.t, NULL), FC_OK);
+    compare_sums(k, &dw, into_weight, NULL, 0, "grad_weight");
 
     expect(fc_conv_grad_bias(dtype, &o->y.t, options, &grad_bias), FC_OK);
     double *bias_sums = zeros(&db);
@@ -156,12 +151,8 @@ static void check_transposed(const operands *o, const fc_options *options) {
     compare_sums(k, &y, into_big, &o->bias, 0, "conv_transpose forward");
     expect(fc_conv_transpose_grad_input(dtype, &o->x.t, &o->w.t, p, options, &dx.t, NULL), FC_OK);
     compare_sums(k, &dx, into_small, NULL, 0, "conv_transpose grad_input");
-    if (options->algorithm == FC_WINOGRAD) {
-        free_array(&dw);
-    } else {
-        expect(fc_conv_transpose_grad_weight(dtype, &o->x.t, &o->y.t, p, options, &dw.t, NULL), FC_OK);
-        compare_sums(k, &dw, into_weight, NULL, 0, "conv_transpose grad_weight");
-    }
+    expect(fc_conv_transpose_grad_weight(dtype, &o->x.t, &o->y.t, p, options, &dw.t, NULL), FC_OK);
+    compare_sums(k, &dw, into_weight, NULL, 0, "conv_transpose grad_weight");
 }
 
 static fc_conv_choice check_choice(const operands *o, const fc_options *options) {
@@ -169,8 +160,7 @@ static fc_conv_choice check_choice(const operands *o, const fc_options *options)
     sums = &products;
     for_each_product(o->k, &o->x, &o->w, &o->y, into_count);
     fc_conv_choice choice;
-    const int last_pass = options->algorithm == FC_WINOGRAD ? FC_GRAD_INPUT : FC_GRAD_WEIGHT;
-    for (int pass = last_pass; pass >= FC_FORWARD; --pass) {
+    for (int pass = FC_GRAD_WEIGHT; pass >= FC_FORWARD; --pass) {
         expect(fc_conv_choose((fc_dtype)o->type, (fc_conv_pass)pass, &o->x.t, &o->w.t, &o->y.t, &o->k->params, options,
                               &choice, NULL),
                FC_OK);
