@@ -45,7 +45,7 @@ static const array *big, *weight, *small; /* input, weights and output of the co
 static double *sums;
 /* Sums of small integers are exact, but for Winograd's: half an eps each for up to 32 + 26 roundings, of terms that add to
  * at most some 64 times the largest result. */
-static double roundings;
+static double roundings, weight_roundings; /* the latter of the gradient of the weights */
 enum { WINOGRAD_ROUNDINGS = 2048 };
 
 typedef void product_fn(int64_t x, int64_t w, int64_t y);
@@ -84,7 +84,7 @@ static void compare_sums(const conv_case *k, array *got, product_fn *use, const 
         *sum += get(bias, index_of(bias, 0, p.c, origin));
         *sum = relu ? fmax(*sum, 0) : *sum;
     }
-    compare(got, sums, roundings, what);
+    compare(got, sums, use == into_weight ? weight_roundings : roundings, what);
 }
 
 static fc_vector vector_of(const array *a) { return (fc_vector){a->t.data, a->t.size[1], a->t.stride[1]}; }
@@ -231,6 +231,9 @@ void check_conv(element type, layout order, const fc_options *options) {
             big = &o.x, weight = &o.w, small = &o.y;
             roundings = own.algorithm == FC_WINOGRAD || own.algorithm == FC_AUTO ? WINOGRAD_ROUNDINGS : 0;
             fc_conv_choice choice;
+            const fc_status weights =
+                fc_conv_choose((fc_dtype)type, FC_GRAD_WEIGHT, &o.x.t, &o.w.t, &o.y.t, &k->params, &own, &choice, NULL);
+            weight_roundings = weights == FC_OK && choice.algorithm == FC_WINOGRAD ? WINOGRAD_ROUNDINGS : 0;
             if (fc_conv_choose((fc_dtype)type, FC_FORWARD, &o.x.t, &o.w.t, &o.y.t, &k->params, &own, &choice, NULL) ==
                 FC_OK) {
                 check_passes(&o, &own);
