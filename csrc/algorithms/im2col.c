@@ -250,7 +250,6 @@ static void forward_task(void *context, int64_t task, int thread) {
         panel.terms = channels * run->taps;
         panel.first = c == 0;
         panel.last = c + channels == p->in_channels;
-        panel.weights = p->w.data + group * p->w.group + c * p->w.in;
         make_copies(run, &b, c, channels, copies);
         for (int64_t i = 0; i < rest; ++i) {
             const char *pixel = copies + (whole + i) * item;
@@ -260,6 +259,7 @@ static void forward_task(void *context, int64_t task, int thread) {
         }
         for (int64_t k = k_begin; k < k_end; k += run->panel_rows) {
             panel.out_channels = (fc_range){k, fc_min(k + run->panel_rows, k_end)};
+            fc_panel_take_weights(&panel, c, channels);
             for (int64_t pixel = 0; pixel < whole; pixel += run->panel)
                 fc_panel_sums(&panel, copies + pixel * item, pixel, fc_min(run->panel, whole - pixel));
             if (rest > 0)
@@ -282,8 +282,7 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
     const int64_t parts = bands >= 2 * threads ? 1 : fc_ceil_div(2 * threads, bands);
     run.out_block = fc_round_up(fc_ceil_div(p->out_channels, threads > 1 ? parts : 1), p->kernels->tile_rows);
     run.out_blocks = fc_ceil_div(p->out_channels, run.out_block);
-    const fc_range all[FC_SPATIAL] = {{0, p->kernel[0]}, {0, p->kernel[1]}, {0, p->kernel[2]}};
-    fc_fill_offsets(run.weight_offsets, run.block, p->w.in, all, p->w.axis);
+    fc_panel_weight_offsets(p, run.block, run.weight_offsets);
     fc_parallel(bands * run.out_blocks, threads, forward_task, &run);
 }
 

@@ -10,6 +10,13 @@ static ptrdiff_t panel_line(const fc_problem *p) {
     return (ptrdiff_t)p->kernels->tile_vectors * p->kernels->lanes * p->kernels->itemsize;
 }
 
+static int64_t distance(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
+
+/* Whether terms lie farther apart than output channels. */
+static int copies_weights(const fc_problem *p) {
+    return p->in_channels > 1 && p->out_channels > 1 && distance(p->w.in) > distance(p->w.out);
+}
+
 int64_t fc_panel_rows(const fc_problem *p, int64_t terms) {
     const int64_t tile = p->kernels->tile_rows;
     const int64_t rows = fc_max(WEIGHT_BYTES / p->kernels->itemsize / terms / tile, 1) * tile;
@@ -18,10 +25,54 @@ int64_t fc_panel_rows(const fc_problem *p, int64_t terms) {
 
 fc_panel_room fc_panel_take_room(fc_arena *arena, const fc_problem *p, int64_t rows, int64_t terms, int64_t rest) {
     fc_panel_room room = {.line = fc_round_up(terms, p->kernels->lanes) * p->kernels->itemsize};
+    /* No multiple of 1 KiB, which would put a tile's lines into the same cache sets. */
+    room.weight_line = room.line % 1024 ? room.line : room.line + 64;
     room.sums = fc_arena_take(arena, rows, (size_t)panel_line(p));
+    room.weights = fc_arena_take(arena, copies_weights(p) ? rows : 0, (size_t)room.weight_line);
     room.rest = fc_arena_take(arena, rest, (size_t)room.line);
     room.copies = fc_arena_take(arena, rest > 0 ? p->kernels->tile_rows : 0, (size_t)room.line);
     return room;
+}
+
+void fc_panel_weight_offsets(const fc_problem *p, int64_t channels, ptrdiff_t *offsets) {
+    const fc_range all[FC_SPATIAL] = {{0, p->kernel[0]}, {0, p->kernel[1]}, {0, p->kernel[2]}};
+    const ptrdiff_t terms = fc_fill_offsets(offsets, channels, p->w.in, all, p->w.axis);
+    for (ptrdiff_t i = 0; copies_weights(p) && i < terms; ++i)
+        offsets[i] = i * p->kernels->itemsize;
+}
+
+/* A block of output channels and terms at a time, whose lines stay in L1 from tap to tap. */
+static void copy_weights(const fc_panel *panel, const char *weights, int64_t channels) {
+    enum { ROWS = 256, ROWS_OF_TAPS = 64, TERMS = 16 };
+    const fc_problem *p = panel->p;
+    const int64_t rows = panel->out_channels.end - panel->out_channels.begin, taps = fc_taps(p);
+    const int64_t most = taps == 1 ? ROWS : ROWS_OF_TAPS;
+    const ptrdiff_t item = p->kernels->itemsize, line = panel->room.weight_line;
+    for (int64_t k = 0; k < rows; k += most)
+        for (int64_t c = 0; c < channels; c += TERMS) {
+            char *to = panel->room.weights + k * line + c * taps * item;
+            for (int64_t tap = 0; tap < taps; ++tap) {
+                const int64_t w = tap % p->kernel[2], h = tap / p->kernel[2] % p->kernel[1];
+                const char *from = weights + k * p->w.out + c * p->w.in + w * p->w.axis[2] + h * p->w.axis[1] +
+                                   tap / p->kernel[2] / p->kernel[1] * p->w.axis[0];
+                p->kernels->copy_matrix((fc_matrix){to + tap * item, taps * item, line},
+                                        (fc_matrix){(char *)from, p->w.in, p->w.out}, fc_min(TERMS, channels - c),
+                                        fc_min(most, rows - k));
+            }
+        }
+}
+
+void fc_panel_take_weights(fc_panel *panel, int64_t first, int64_t channels) {
+    const fc_problem *p = panel->p;
+    const char *weights =
+        p->w.data + panel->group * p->w.group + panel->out_channels.begin * p->w.out + first * p->w.in;
+    panel->weights = weights;
+    panel->weight_row = p->w.out;
+    if (copies_weights(p)) {
+        copy_weights(panel, weights, channels);
+        panel->weights = panel->room.weights;
+        panel->weight_row = panel->room.weight_line;
+    }
 }
 
 /* Between room.sums and the output: `rows` output channels from k on. */
@@ -61,18 +112,18 @@ void fc_panel_sums(const fc_panel *panel, const char *lanes, int64_t first, int6
         move_sums(panel, first, pixels, k, rows, 0);
     }
     const fc_finish finish = finish_of(panel, k);
-    fc_run_tiles(p->kernels, rows, pixels / p->kernels->lanes, panel->terms, panel->weights + k * p->w.out, p->w.out,
+    fc_run_tiles(p->kernels, rows, pixels / p->kernels->lanes, panel->terms, panel->weights, panel->weight_row,
                  panel->weight_offsets, lanes, panel->lane_offsets, c, ldc, !panel->first,
                  panel->last ? &finish : NULL);
     if (!in_place)
         move_sums(panel, first, pixels, k, rows, 1);
 }
 
-/* Weights of an output channel as a line of terms and zeros: where they lie, if they do so, else `copy`. */
-static const char *weight_line(const fc_panel *panel, int64_t k, int contiguous, char *copy) {
+/* Weights of the m-th output channel as a line of terms and zeros: where they lie, if they do so, else `copy`. */
+static const char *weight_line(const fc_panel *panel, int64_t m, int contiguous, char *copy) {
     const fc_problem *p = panel->p;
     const ptrdiff_t item = p->kernels->itemsize;
-    const char *row = panel->weights + k * p->w.out;
+    const char *row = panel->weights + m * panel->weight_row;
     if (contiguous && panel->terms % p->kernels->lanes == 0)
         return row;
     memset(copy, 0, (size_t)panel->room.line);
@@ -94,7 +145,7 @@ void fc_panel_rest(const fc_panel *panel, int64_t first, int64_t pixels) {
         const char *weights[FC_MAX_TILE_ROWS];
         rows = fc_min(kernels->tile_rows, panel->out_channels.end - k);
         for (int64_t m = 0; m < rows; ++m)
-            weights[m] = weight_line(panel, k + m, contiguous, panel->room.copies + m * line);
+            weights[m] = weight_line(panel, k - panel->out_channels.begin + m, contiguous, panel->room.copies + m * line);
         if (!panel->first)
             move_sums(panel, first, pixels, k, rows, 0);
         for (int64_t i = 0, columns; i < pixels; i += columns) {
@@ -127,6 +178,9 @@ double fc_panel_cost(const fc_problem *p, int64_t pixels, int64_t blocks, int co
         cost +=
             (p->y.axis[2] % 4096 ? FC_COST_STORE_SCATTERED : FC_COST_STORE_SCATTERED + FC_COST_STORE_CONFLICT) * store;
     }
+    if (copies_weights(p))
+        cost += (fc_taps(p) == 1 ? FC_COST_PANEL_WEIGHT : FC_COST_PANEL_WEIGHT_OF_TAPS) * (double)terms *
+                (double)p->out_channels;
     return cost + (copied ? FC_COST_PANEL_SLOT : FC_COST_PANEL_SLOT + FC_COST_PANEL_IN_PLACE) * slots * (double)terms +
            FC_COST_PANEL_TILE * (double)fc_ceil_div(vectors, most) * tiles;
 }

@@ -1,7 +1,8 @@
 /* One panel of output pixels times many output channels: the product at the heart of im2col and of pointwise.
  *
  * Lanes are pixels, rows of a tile output channels, whose weights are broadcast from where they lie: repacking them costs
- * more than it saves. A panel stays in L1 while all output channels pass by. The last pixels, too few for a vector, go by
+ * more than it saves, unless an output channel's terms lie farther apart than the output channels do, as in gradients of
+ * the input: there every term would be a cache line of its own, and often one of the same set. A panel stays in L1 while all output channels pass by. The last pixels, too few for a vector, go by
  * dot products along the terms.
  */
 #ifndef FC_PANEL_H
@@ -18,6 +19,8 @@ typedef struct fc_window {
 /* Room of a thread. */
 typedef struct fc_panel_room {
     char *sums;          /* of a panel and some output channels */
+    char *weights;       /* of these, where they are copied: lines of terms, */
+    ptrdiff_t weight_line; /* so many bytes apart */
     char *rest, *copies; /* lines of terms, whole vectors: of the last pixels, and of a tile's weights */
     ptrdiff_t line;      /* of rest and copies */
 } fc_panel_room;
@@ -28,12 +31,18 @@ typedef struct fc_panel {
     fc_window window;
     char *plane;           /* of the output, output channel 0 of the group */
     int64_t group;         /* whose bias is added */
-    const char *weights;   /* of output channel 0, first term */
     ptrdiff_t terms;       /* of this part of the sums */
     int first, last;       /* whether it is the first part; the last, which bias and activation follow */
     fc_range out_channels; /* at most as many as there is room for */
+    const char *weights;   /* of the first of them, first term */
+    ptrdiff_t weight_row;  /* between them */
     const ptrdiff_t *weight_offsets, *lane_offsets; /* of the terms */
 } fc_panel;
+
+/* Of `channels` x taps terms of weights, in the order channel, depth, height, width. */
+void fc_panel_weight_offsets(const fc_problem *p, int64_t channels, ptrdiff_t *offsets);
+/* Takes weights of out_channels and of terms from input channel `first` on, `channels` of them. */
+void fc_panel_take_weights(fc_panel *panel, int64_t first, int64_t channels);
 
 /* Output channels whose weights, `terms` each, stay in L2 while panels pass by: whole tiles. */
 int64_t fc_panel_rows(const fc_problem *p, int64_t terms);

@@ -145,13 +145,13 @@ static void forward_task(void *context, int64_t task, int thread) {
         panel.terms = fc_min(run->block, p->in_channels - c);
         panel.first = c == 0;
         panel.last = c + panel.terms == p->in_channels;
-        panel.weights = p->w.data + group * p->w.group + c * p->w.in;
         if (left > 0) {
             memset(panel.room.rest, 0, (size_t)(left * panel.room.line));
             pack_pixels(run, rest, channel, panel.terms, (fc_matrix){panel.room.rest, item, panel.room.line});
         }
         for (int64_t k = k_begin; k < k_end; k += run->rows) {
             panel.out_channels = (fc_range){k, fc_min(k + run->rows, k_end)};
+            fc_panel_take_weights(&panel, c, panel.terms);
             for (pixels q = {begin, 0}; q.first < rest.first; q.first += q.count) {
                 const char *lanes = run->in_place ? channel + q.first * item : run->lanes[thread];
                 q.count = fc_min(run->panel, rest.first - q.first);
@@ -170,10 +170,9 @@ void fc_pointwise_forward(const fc_problem *p, void *scratch, int threads) {
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, threads);
     const ptrdiff_t item = p->kernels->itemsize;
-    for (int64_t c = 0; c < run.block; ++c) {
+    for (int64_t c = 0; c < run.block; ++c)
         run.lane_offsets[c] = run.in_place ? c * p->x.channel : c * run.panel * item;
-        run.weight_offsets[c] = c * p->w.in;
-    }
+    fc_panel_weight_offsets(p, run.block, run.weight_offsets);
     /* Too few bands for the threads: output channels are divided too, each part makes its own copies. */
     const int64_t bands = p->batch * p->groups * p->out_size[0] * run.bands;
     const int64_t parts = threads == 1 || bands >= 2 * threads ? 1 : fc_ceil_div(2 * threads, bands);

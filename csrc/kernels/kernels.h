@@ -174,8 +174,11 @@ typedef void (*fc_scatter_add_fn)(char *dst, ptrdiff_t step, ptrdiff_t index_ste
 /* dst[i] = src[indices[i]], or *value where indices[i] < 0 */
 typedef void (*fc_gather_row_fn)(char *dst, ptrdiff_t dst_stride, const char *src, ptrdiff_t src_stride,
                                  const int64_t *indices, ptrdiff_t count, const char *value);
-/* dst[i] += src[i] */
-typedef void (*fc_add_line_fn)(char *dst, ptrdiff_t dst_stride, const char *src, ptrdiff_t src_stride, ptrdiff_t count);
+/* dst[r][c] += src[r][c] */
+typedef void (*fc_add_matrix_fn)(fc_matrix dst, fc_matrix src, ptrdiff_t rows, ptrdiff_t columns);
+/* dst[r][2c] += even[r][c], dst[r][2c + 1] += odd[r][c]; rows of contiguous elements, bytes apart */
+typedef void (*fc_add_turns_fn)(char *dst, ptrdiff_t dst_row, const char *even, const char *odd, ptrdiff_t src_row,
+                                ptrdiff_t rows, ptrdiff_t columns);
 /* Where src[i] wins over best[i], as in max pooling, both it and `index` are taken. */
 typedef void (*fc_max_row_indexed_fn)(char *best, int64_t *indices, const char *src, int64_t index, ptrdiff_t count);
 

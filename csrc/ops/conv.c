@@ -3,8 +3,10 @@
  * A flip is a negative stride of the weights. The gradient of the input is a forward of grad_output with channels of
  * the weights swapped and taps turned; with stride s it falls apart into s problems an axis (one for each residue of
  * the input position) of stride 1, each with every s-th tap: nothing is multiplied by the zeros of a stretched
- * grad_output.
+ * grad_output. Or all at once, as a product and a sum of patches (algorithms/col2im.h).
  */
+#include "algorithms/col2im.h"
+#include "algorithms/cost.h"
 #include "ops/choose.h"
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
@@ -218,6 +220,24 @@ static int is_woven(const fc_problem *whole, const fc_options *options) {
     return (is_policy(options) || options->algorithm == FC_DEPTHWISE) && fc_depthwise_fits_grad_input(whole);
 }
 
+/* Whether a product and a sum of patches stand for all phases: where that costs less, or im2col is asked for. */
+static int is_col2im(const fc_problem *whole, fc_algorithm_id asked) {
+    if ((asked != FC_IM2COL && asked != FC_AUTO && asked != FC_EXACT) || !fc_col2im_supports(whole))
+        return 0;
+    const double cost = fc_col2im_cost(whole);
+    double phases = 0;
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    do {
+        const fc_problem p = phase_problem(whole, residue);
+        const fc_algorithm *algorithm = fc_taps(&p) > 0 ? fc_choose_forward(&p, asked) : NULL;
+        if (algorithm)
+            phases += FC_COST_PHASE + fc_algorithm_cost(&p, fc_algorithm_id_of(algorithm), asked, 0);
+        if (whole->stride[2] > 1)
+            phases += FC_COST_PHASE_STORE * (double)(p.groups * p.out_channels) * (double)fc_positions(&p);
+    } while (next_phase(whole, residue));
+    return cost < phases;
+}
+
 /* What all phases need, or an algorithm that cannot do one. */
 static fc_status plan_phases(const fc_problem *whole, const fc_options *options, int threads, size_t *bytes,
                              int *unreached) {
@@ -284,19 +304,25 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
     const fc_problem plane = plane_problem(whole, 0);
     fc_options with = *options;
     size_t bytes = 1;
-    int unreached;
+    int unreached = 0;
     with.algorithm = asked_of_phases(whole, options);
     if (woven) {
         with.algorithm = FC_DEPTHWISE;
         bytes = fc_depthwise_grad_input_scratch_bytes(whole);
     }
-    const fc_status status = plan_phases(woven ? &plane : whole, &with, threads, &bytes, &unreached);
+    const int at_once = !woven && is_col2im(whole, with.algorithm);
+    const fc_status status =
+        at_once ? FC_OK : plan_phases(woven ? &plane : whole, &with, threads, &bytes, &unreached);
     if (status != FC_OK)
         return status;
+    if (at_once)
+        bytes = fc_col2im_scratch_bytes(whole, threads);
     char *block = fc_scratch_take(bytes);
     if (!block)
         return FC_OUT_OF_MEMORY;
-    if (!woven)
+    if (at_once)
+        fc_col2im_run(whole, block, threads);
+    else if (!woven)
         run_phases(whole, &with, threads, unreached, block);
     else if (!fc_depthwise_grad_input_run(whole, block, threads))
         run_other_planes(whole, &with, threads, unreached, block);
@@ -483,6 +509,12 @@ fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *inp
         if (fc_taps(&p) > 0)
             status = add_choice(&p, with.algorithm, 0, threads, choice, &heaviest);
     } while (status == FC_OK && next_phase(&whole, residue));
+    if (status == FC_OK && with.algorithm != FC_DEPTHWISE && is_col2im(&whole, with.algorithm)) {
+        choice->algorithm = FC_IM2COL;
+        choice->cost[FC_IM2COL] = fc_col2im_cost(&whole);
+        choice->scratch_bytes = (int64_t)fc_col2im_scratch_bytes(&whole, threads);
+        choice->packed_bytes = 0;
+    }
     return status;
 }
 

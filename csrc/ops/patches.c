@@ -44,11 +44,11 @@ static void move_tap(const patches_run *run, char *plane, char *row, const int64
     for (int64_t d = valid[0].begin; d < valid[0].end; ++d) {
         char *box = row + ((d * p->out_size[1] + valid[1].begin) * p->out_size[2] + valid[2].begin) * step;
         char *at = plane + (d - valid[0].begin) * p->stride[0] * run->image->stride[2] * item;
-        if (!run->back)
-            kernels->copy_matrix((fc_matrix){box, p->out_size[2] * step, step}, (fc_matrix){at, down, along}, height,
-                                 width);
-        for (int64_t h = 0; run->back && h < height; ++h)
-            kernels->add_line(at + h * down, along, box + h * p->out_size[2] * step, step, width);
+        const fc_matrix image = {at, down, along}, columns = {box, p->out_size[2] * step, step};
+        if (run->back)
+            kernels->add_matrix(image, columns, height, width);
+        else
+            kernels->copy_matrix(columns, image, height, width);
     }
 }
 

@@ -1,0 +1,258 @@
+/* The transpose of a convolution: weights times grad_output, a product without patches, whose rows (a channel and a tap)
+ * are then added into the image where the tap stood. All taps of a channel pass a panel of pixels together, so that tiles
+ * are full however few the channels, and strides need no phases: nothing is multiplied by the zeros of a stretched
+ * grad_output.
+ *
+ * A task is one image and some channels; it walks over bands of grad_output, whose columns stay in L2 until they are
+ * added. After Chellapilla, Puri and Simard 2006 (the columns); Dumoulin and Visin 2016 (the transpose).
+ * Accumulator: the dtype itself, over output channels as in pointwise.c, then over taps in the order of their bands.
+ */
+#include "algorithms/col2im.h"
+
+#include "algorithms/cost.h"
+#include "algorithms/pointwise.h"
+
+enum { ROWS = 256, COLUMN_BYTES = 512 << 10, MOST_COLUMN_BYTES = 2 << 20 };
+
+typedef struct col2im_run {
+    const fc_problem *whole;
+    int64_t taps, block, blocks; /* channels of a task */
+    int64_t band;                /* rows of grad_output whose columns are made at once */
+    ptrdiff_t pitch;             /* bytes between rows of columns */
+    char **columns, **scratch;   /* a thread each */
+} col2im_run;
+
+static int64_t magnitude(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
+
+/* Channels and taps must be one axis of the weights, forwards, or with all taps turned. */
+static int weights_are_dense(const fc_problem *whole) {
+    ptrdiff_t dense = whole->kernels->itemsize;
+    int forwards = 0, backwards = 0;
+    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+        if (whole->kernel[axis] == 1)
+            continue;
+        if (magnitude(whole->w.axis[axis]) != dense)
+            return 0;
+        dense *= whole->kernel[axis];
+        forwards |= whole->w.axis[axis] > 0;
+        backwards |= whole->w.axis[axis] < 0;
+    }
+    return !(forwards && backwards) && (whole->in_channels == 1 || whole->w.in == dense);
+}
+
+/* Whether they are turned. */
+static int is_turned(const fc_problem *whole) {
+    int turned = 0;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        turned |= whole->kernel[axis] > 1 && whole->w.axis[axis] < 0;
+    return turned;
+}
+
+static void plan(col2im_run *run, const fc_problem *whole, int threads) {
+    const int64_t item = whole->kernels->itemsize, width = whole->out_size[2];
+    run->whole = whole;
+    run->taps = fc_taps(whole);
+    run->block = fc_channel_block(whole->in_channels, run->taps, ROWS);
+    const int64_t rows = fc_product(run->block, run->taps);
+    run->band = fc_max(COLUMN_BYTES / item / fc_max(fc_product(rows, width), 1), 1);
+    run->band = fc_min(run->band, whole->out_size[1]);
+    run->band = fc_ceil_div(whole->out_size[1], fc_ceil_div(whole->out_size[1], run->band)); /* even bands */
+    run->pitch = fc_round_up(fc_product(run->band, width) * item, 64);
+    if (run->pitch % 1024 == 0)
+        run->pitch += 64;
+    const int64_t images = whole->batch * whole->groups;
+    if (threads > 1 && images * fc_ceil_div(whole->in_channels, run->block) < 2 * threads)
+        run->block = fc_channel_block(whole->in_channels, 1, fc_ceil_div(whole->in_channels * images, 2 * threads));
+    run->blocks = fc_ceil_div(whole->in_channels, run->block);
+}
+
+int fc_col2im_supports(const fc_problem *whole) {
+    col2im_run run;
+    const int64_t pixels = fc_product(whole->out_size[1], whole->out_size[2]);
+    if (!weights_are_dense(whole) || pixels > INT32_MAX)
+        return 0;
+    plan(&run, whole, 1);
+    return fc_product(fc_product(run.block, run.taps), run.pitch) <= MOST_COLUMN_BYTES;
+}
+
+/* A band of rows of grad_output, of one depth. */
+typedef struct band {
+    int64_t depth, row, rows;
+} band;
+
+/* A band against some channels: their columns. */
+static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, int64_t channel, const band *b,
+                             char *columns) {
+    const fc_problem *whole = run->whole;
+    const ptrdiff_t item = whole->kernels->itemsize;
+    fc_problem p = {.kernels = whole->kernels, .batch = 1, .groups = 1, .in_channels = whole->out_channels};
+    p.out_channels = fc_min(run->block, whole->in_channels - channel) * run->taps;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        p.in_size[axis] = p.out_size[axis] = p.kernel[axis] = p.stride[axis] = p.dilation[axis] = 1;
+    p.in_size[1] = p.out_size[1] = b->rows;
+    p.in_size[2] = p.out_size[2] = whole->out_size[2];
+    p.x = whole->y;
+    p.x.data += n * whole->y.batch + group * whole->y.group + b->depth * whole->y.axis[0] + b->row * whole->y.axis[1];
+    p.y.data = columns;
+    p.y.channel = run->pitch;
+    p.y.axis[1] = whole->out_size[2] * item;
+    p.y.axis[2] = item;
+    p.w.data = whole->w.data + group * whole->w.group + channel * whole->w.in;
+    if (is_turned(whole)) /* to the tap that lies first */
+        p.w.data -= (run->taps - 1) * item;
+    p.w.in = whole->w.out;
+    p.w.out = item;
+    return p;
+}
+
+static void lay_out(col2im_run *run, fc_arena *arena, const fc_problem *whole, int threads) {
+    plan(run, whole, threads);
+    const band all = {0, 0, run->band};
+    const fc_problem product = product_of(run, 0, 0, 0, &all, NULL);
+    const int64_t bytes = (int64_t)fc_pointwise_scratch_bytes(&product, 1);
+    run->columns = fc_arena_take(arena, threads, sizeof(char *));
+    run->scratch = fc_arena_take(arena, threads, sizeof(char *));
+    for (int t = 0; t < threads; ++t) {
+        char *columns = fc_arena_take(arena, product.out_channels, (size_t)run->pitch);
+        char *scratch = fc_arena_take(arena, bytes, 1);
+        if (!arena->base)
+            continue;
+        run->columns[t] = columns;
+        run->scratch[t] = scratch;
+    }
+}
+
+size_t fc_col2im_scratch_bytes(const fc_problem *whole, int threads) {
+    col2im_run run;
+    fc_arena arena = {0};
+    lay_out(&run, &arena, whole, threads);
+    return arena.used;
+}
+
+/* Those of its rows that a tap adds where there is an image. */
+static fc_range rows_of(const fc_problem *whole, const band *b, int64_t tap) {
+    const fc_range down = fc_valid_positions(whole, 1, tap);
+    const int64_t begin = fc_max(b->row, down.begin);
+    return (fc_range){begin, fc_max(fc_min(b->row + b->rows, down.end), begin)};
+}
+
+/* Rows of one tap, some of their pixels; line: where the tap adds pixel 0 of row 0. */
+static void add_part(const col2im_run *run, char *line, const char *columns, const band *b, fc_range down,
+                     fc_range along) {
+    const fc_problem *whole = run->whole;
+    const ptrdiff_t item = whole->kernels->itemsize, pitch = whole->out_size[2] * item;
+    const ptrdiff_t row = whole->stride[1] * whole->x.axis[1], column = whole->stride[2] * whole->x.axis[2];
+    if (along.begin < along.end)
+        whole->kernels->add_matrix(
+            (fc_matrix){line + down.begin * row + along.begin * column, row, column},
+            (fc_matrix){(char *)columns + (down.begin - b->row) * pitch + along.begin * item, pitch, item},
+            down.end - down.begin, along.end - along.begin);
+}
+
+/* Two taps that fill the gaps of each other; the pixels that only one of them adds, too. */
+static void add_pair(const col2im_run *run, char *line, const char *even, const char *odd, const band *b, fc_range down,
+                     fc_range first, fc_range second) {
+    const fc_problem *whole = run->whole;
+    const ptrdiff_t item = whole->kernels->itemsize, pitch = whole->out_size[2] * item;
+    const ptrdiff_t row = whole->stride[1] * whole->x.axis[1];
+    const fc_range both = {fc_max(first.begin, second.begin), fc_min(first.end, second.end)};
+    if (both.begin >= both.end) {
+        add_part(run, line, even, b, down, first);
+        add_part(run, line + item, odd, b, down, second);
+        return;
+    }
+    const ptrdiff_t from = (down.begin - b->row) * pitch + both.begin * item;
+    add_part(run, line, even, b, down, (fc_range){first.begin, both.begin});
+    add_part(run, line + item, odd, b, down, (fc_range){second.begin, both.begin});
+    whole->kernels->add_turns(line + down.begin * row + 2 * both.begin * item, row, even + from, odd + from, pitch,
+                              down.end - down.begin, both.end - both.begin);
+    add_part(run, line, even, b, down, (fc_range){both.end, first.end});
+    add_part(run, line + item, odd, b, down, (fc_range){both.end, second.end});
+}
+
+static int adds_pairs(const fc_problem *whole) {
+    return whole->stride[2] == 2 && whole->dilation[2] == 1 && whole->x.axis[2] == whole->kernels->itemsize;
+}
+
+/* Adds rows of columns, all taps of a channel, to its plane. */
+static void add_columns(const col2im_run *run, char *plane, const char *columns, const band *b) {
+    const fc_problem *whole = run->whole;
+    const int64_t *kernel = whole->kernel;
+    const int pairs = adds_pairs(whole);
+    const ptrdiff_t next = is_turned(whole) ? -run->pitch : run->pitch;
+    if (next < 0)
+        columns += (run->taps - 1) * run->pitch;
+    for (int64_t z = 0; z < kernel[0]; ++z) {
+        const int64_t d = b->depth * whole->stride[0] + z * whole->dilation[0] + whole->offset[0];
+        for (int64_t h = 0; h < kernel[1]; ++h, columns += kernel[2] * next) {
+            const fc_range down = rows_of(whole, b, h);
+            char *line = plane + d * whole->x.axis[0] + (h * whole->dilation[1] + whole->offset[1]) * whole->x.axis[1];
+            for (int64_t w = 0; w < kernel[2] && d >= 0 && d < whole->in_size[0]; ++w) {
+                char *at = line + (w * whole->dilation[2] + whole->offset[2]) * whole->x.axis[2];
+                const fc_range along = fc_valid_positions(whole, 2, w);
+                if (pairs && w + 1 < kernel[2]) {
+                    add_pair(run, at, columns + w * next, columns + (w + 1) * next, b, down, along,
+                             fc_valid_positions(whole, 2, w + 1));
+                    ++w;
+                } else {
+                    add_part(run, at, columns + w * next, b, down, along);
+                }
+            }
+        }
+    }
+}
+
+static void clear(const fc_problem *whole, int64_t n, int64_t group, int64_t channel) {
+    static const double zero = 0;
+    const int64_t all = group * whole->in_channels + channel;
+    const char *value = whole->finish.bias ? whole->finish.bias + all * whole->finish.bias_stride : (const char *)&zero;
+    char *plane = whole->x.data + n * whole->x.batch + group * whole->x.group + channel * whole->x.channel;
+    for (int64_t d = 0; d < whole->in_size[0]; ++d)
+        whole->kernels->copy_matrix((fc_matrix){plane + d * whole->x.axis[0], whole->x.axis[1], whole->x.axis[2]},
+                                    (fc_matrix){(char *)value, 0, 0}, whole->in_size[1], whole->in_size[2]);
+}
+
+static void task_of(void *context, int64_t task, int thread) {
+    const col2im_run *run = context;
+    const fc_problem *whole = run->whole;
+    const int64_t channel = task % run->blocks * run->block, group = task / run->blocks % whole->groups;
+    const int64_t n = task / run->blocks / whole->groups;
+    const int64_t channels = fc_min(run->block, whole->in_channels - channel);
+    char *planes = whole->x.data + n * whole->x.batch + group * whole->x.group + channel * whole->x.channel;
+    for (int64_t c = 0; c < channels; ++c)
+        clear(whole, n, group, channel + c);
+    for (int64_t depth = 0; depth < whole->out_size[0]; ++depth)
+        for (int64_t row = 0, rows; row < whole->out_size[1]; row += rows) {
+            rows = fc_min(run->band, whole->out_size[1] - row);
+            const band b = {depth, row, rows};
+            const char *columns = run->columns[thread];
+            const fc_problem product = product_of(run, n, group, channel, &b, run->columns[thread]);
+            fc_pointwise_forward(&product, run->scratch[thread], 1);
+            for (int64_t c = 0; c < channels; ++c, columns += run->taps * run->pitch)
+                add_columns(run, planes + c * whole->x.channel, columns, &b);
+        }
+}
+
+void fc_col2im_run(const fc_problem *whole, void *scratch, int threads) {
+    col2im_run run;
+    fc_arena arena = {scratch, 0};
+    lay_out(&run, &arena, whole, threads);
+    fc_parallel(whole->batch * whole->groups * run.blocks, threads, task_of, &run);
+}
+
+double fc_col2im_cost(const fc_problem *whole) {
+    col2im_run run;
+    plan(&run, whole, 1);
+    const band all = {0, 0, run.band};
+    const fc_problem product = product_of(&run, 0, 0, 0, &all, NULL);
+    const double bands = (double)fc_ceil_div(whole->out_size[1], run.band) * (double)whole->out_size[0];
+    const double rows = (double)whole->in_channels * (double)run.taps * (double)(whole->out_size[1] * whole->out_size[0]);
+    const int packed = whole->x.axis[2] == whole->kernels->itemsize;
+    const double element = packed && whole->stride[2] == 1 ? FC_COST_COL2IM_VECTOR / whole->kernels->lanes
+                           : adds_pairs(whole)             ? FC_COST_COL2IM_PAIR
+                           : packed                        ? FC_COST_COL2IM_ELEMENT
+                                                           : FC_COST_COL2IM_SCATTERED;
+    return (double)whole->groups *
+           (fc_pointwise_cost(&product) * bands * (double)run.blocks +
+            rows * (FC_COST_COL2IM_ROW + element * (double)whole->out_size[2]));
+}
