@@ -143,19 +143,33 @@ typedef struct fc_argmax_rows {
 } fc_argmax_rows;
 typedef void (*fc_argmax_rows_fn)(const fc_argmax_rows *rows);
 
-/* 64-bit places to those of the size of an element */
-typedef void (*fc_narrow_places_fn)(char *dst, const int64_t *src, ptrdiff_t count);
 /* Whether all are from 0 to size - 1. */
 typedef int (*fc_in_plane_fn)(const int64_t *indices, ptrdiff_t count, int64_t size);
-/* dst[w] = sum over `rows` lines, and along them the windows that hold w, of values where places are place + w;
- * returns how many these were. Windows of 2 or 3, 2 apart. Lines begin and end with a kernel's length and two vectors of places below -1. */
-typedef struct fc_gather_row {
+/* taps[i] = (row of indices[i] in window i) * kernel + its column there; origins: where windows begin, places of the
+ * size of an element, `width` to a row, with one vector more of them than windows where these are fewer than lanes.
+ * Returns whether all indices lie in their windows and in the plane, but for a window that begins left of it or ends right. */
+typedef struct fc_window_taps {
+    char *taps; /* of the size of an element */
+    const int64_t *indices;
+    const char *origins;
+    ptrdiff_t count, kernel; /* 2 or 3 */
+    int64_t width, plane;
+} fc_window_taps;
+typedef int (*fc_window_taps_fn)(const fc_window_taps *taps);
+enum { FC_GATHER_LINES = 4 };
+/* dst: a plane, the sum of values of the windows that found their maximum there. lines: FC_GATHER_LINES + 1 times two of
+ * `pitch` elements, of which a vector in front and two behind the windows stay what they are, and the last two: places
+ * below 0. At most one column and one row lie behind windows that are apart. */
+typedef struct fc_gather_plane {
     char *dst;
-    const char *values, *places;
-    ptrdiff_t rows, line, count, kernel, before;
-    int64_t place;
-} fc_gather_row;
-typedef int64_t (*fc_gather_maxima_fn)(const fc_gather_row *row);
+    const char *taps; /* and a vector behind them */
+    const char *values;
+    char *lines;
+    ptrdiff_t dst_row, values_row, pitch;
+    ptrdiff_t rows, columns, window_rows, window_columns;
+    ptrdiff_t kernel, stride, before[2]; /* 2 or 3, 1 or 2 */
+} fc_gather_plane;
+typedef void (*fc_gather_maxima_fn)(const fc_gather_plane *plane);
 
 typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, rows and depths already clipped */
     const char *plane;

@@ -18,7 +18,7 @@ typedef struct backward_run {
     int64_t plane_size;
     int in_place; /* planes of grad_input lie contiguous */
     char **plane;
-    fc_gather_run gather; /* rows: 0 if it is not to be */
+    fc_gather_run gather;
     _Atomic int64_t bad_index;
     atomic_int bad;
 } backward_run;
@@ -49,6 +49,8 @@ static void check_indices_task(void *context, int64_t plane, int thread) {
     (void)thread;
     backward_run *run = context;
     const fc_tensor *indices = run->indices;
+    if (run->gather.on && fc_gather_read(&run->gather, plane))
+        return;
     for (int64_t d = 0; d < indices->size[2]; ++d)
         for (int64_t h = 0; h < indices->size[3]; ++h) {
             const int64_t *row = (const int64_t *)row_of(indices, plane, d, h, sizeof(int64_t));
@@ -80,7 +82,7 @@ static void backward_task(void *context, int64_t plane, int thread) {
     const backward_run *run = context;
     const fc_tensor *x = run->grad_input;
     const ptrdiff_t item = run->kernels->itemsize;
-    if (run->gather.rows && fc_gather_plane(&run->gather, plane, thread))
+    if (run->gather.on && fc_gather_write(&run->gather, plane, thread))
         return;
     char *to = (char *)row_of(x, plane, 0, 0, item);
     char *sums = run->in_place ? to : run->plane[thread];
@@ -102,19 +104,21 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
     const int threads = fc_elementwise_threads(x, options);
     fc_arena arena = {0};
     lay_out(run, &arena, threads);
-    fc_parallel(planes, threads, check_indices_task, run);
-    if (run->bad) {
-        if (report)
-            *report = (fc_report){-1, run->bad_index};
-        return FC_BAD_INDEX;
-    }
     arena = (fc_arena){fc_scratch_take(arena.used), 0};
     if (!arena.base)
         return FC_OUT_OF_MEMORY;
     lay_out(run, &arena, threads);
-    fc_parallel(planes, threads, backward_task, run);
+    if (run->gather.on)
+        fc_gather_begin(&run->gather);
+    fc_parallel(planes, threads, check_indices_task, run);
+    if (run->bad) {
+        if (report)
+            *report = (fc_report){-1, run->bad_index};
+    } else {
+        fc_parallel(planes, threads, backward_task, run);
+    }
     fc_scratch_give(arena.base);
-    return FC_OK;
+    return run->bad ? FC_BAD_INDEX : FC_OK;
 }
 
 /* Whether sizes of an output follow from the windows, rounded down or up. */
@@ -159,7 +163,7 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
         if ((status = check_windows(grad_input, grad_output, params, report)) != FC_OK)
             return status;
         const fc_pool_grid grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);
-        run.gather = (fc_gather_run){run.kernels, grad_output, indices, grad_input, grid, 0, 0, 0, 0, NULL, NULL};
+        run.gather = (fc_gather_run){run.kernels, grad_output, indices, grad_input, grid, .on = 0};
         fc_gather_plan(&run.gather);
     }
     return run_backward(&run, options, report);

@@ -1,8 +1,7 @@
-/* Gradient of maxima by gathering: long rows of planes, windows of 2 or 3 columns at stride 2.
+/* Gradient of maxima by gathering: planes whose windows are 2 by 2 or 3 by 3, 1 or 2 apart.
  *
- * A plane of grad_input is made in bands. Each copies the rows of grad_output and of indices that it needs into lines,
- * beside which nothing is ever found (kernels/gather.inc). If in the end not every index has been found in its window,
- * the caller makes the plane again by adding.
+ * Planes are read before any is written: indices become taps (kernels/gather.inc), which are kept. A plane with an index
+ * outside of its window is left to the caller, who adds.
  */
 #include "ops/pool_gather.h"
 
@@ -10,98 +9,120 @@
 
 #include <string.h>
 
-enum { BAND_BYTES = 16 << 10, LEAST_WIDTH = 96 }; /* shorter rows are faster added */
-
-static int supports(const fc_gather_run *run) {
-    const fc_tensor *x = run->grad_input, *g = run->grad_output, *i = run->indices;
-    const fc_pool_params *params = &run->grid.params;
-    return x->size[2] == 1 && g->size[2] == 1 && x->stride[4] == 1 && g->stride[4] == 1 && i->stride[4] == 1 &&
-           params->kernel[2] >= 2 && params->kernel[2] <= 3 && params->stride[2] == 2 && params->dilation[1] == 1 &&
-           params->dilation[2] == 1 && params->kernel[1] <= 2 * params->stride[1] && x->size[4] >= LEAST_WIDTH &&
-           x->size[3] * x->size[4] <= INT32_MAX;
+static int fits(const fc_pool_params *params, int axis) {
+    return params->kernel[axis] >= 2 && params->kernel[axis] <= 3 && params->stride[axis] <= 2 &&
+           params->dilation[axis] == 1;
 }
 
 void fc_gather_plan(fc_gather_run *run) {
-    if (!supports(run)) {
-        run->rows = 0;
-        return;
-    }
-    const fc_tensor *x = run->grad_input, *g = run->grad_output;
+    const fc_tensor *x = run->grad_input, *g = run->grad_output, *i = run->indices;
     const fc_pool_params *params = &run->grid.params;
-    const int64_t item = run->kernels->itemsize, lanes = run->kernels->lanes;
-    run->front = fc_round_up(params->kernel[2], lanes);
-    const int64_t behind = fc_max((x->size[4] + params->padding[2][0]) / params->stride[2] + 1 - g->size[4], 0);
-    run->pitch = run->front + fc_round_up(g->size[4] + behind, lanes) + 2 * lanes;
-    const int64_t stride = params->stride[1], extra = params->kernel[1] / stride + 2;
-    run->rows = fc_min(fc_max(BAND_BYTES / (2 * item * run->pitch) - extra, 1) * stride, x->size[3]);
-    run->lines = fc_min((run->rows - 1) / stride + extra, g->size[3]);
+    const int64_t lanes = run->kernels->lanes, stride = params->stride[2];
+    run->on = x->size[2] == 1 && g->size[2] == 1 && x->stride[4] == 1 && g->stride[4] == 1 && i->stride[4] == 1 &&
+              (i->size[3] == 1 || i->stride[3] == i->size[4]) && fits(params, 1) && fits(params, 2) &&
+              params->stride[1] == stride && params->kernel[1] == params->kernel[2] && x->size[4] >= 3 && x->size[3] * x->size[4] <= INT32_MAX / 2;
+    if (!run->on)
+        return;
+    run->windows = g->size[3] * g->size[4];
+    run->taps = run->windows + lanes;
+    run->pitch = fc_round_up(fc_max(g->size[4], (x->size[4] + params->padding[2][0]) / stride + 1), lanes) + 4 * lanes;
 }
 
 void fc_gather_lay_out(fc_gather_run *run, fc_arena *arena, int threads) {
-    if (!run->rows)
+    if (!run->on)
         return;
+    const int64_t planes = run->grad_input->size[0] * run->grad_input->size[1];
     const size_t item = (size_t)run->kernels->itemsize;
-    run->values = fc_arena_take(arena, threads, sizeof(char *));
-    run->places = fc_arena_take(arena, threads, sizeof(char *));
+    run->plane_taps = fc_arena_take(arena, fc_product(planes, run->taps), item);
+    run->known = fc_arena_take(arena, planes, 1);
+    run->origins = fc_arena_take(arena, run->windows + run->kernels->lanes, item);
+    run->lines = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
-        char *values = fc_arena_take(arena, fc_product(run->lines, run->pitch), item);
-        char *places = fc_arena_take(arena, fc_product(run->lines, run->pitch), item);
-        if (arena->base) {
-            run->values[t] = values;
-            run->places[t] = places; /* what is beside their rows stays as it is */
-            memset(places, 0x80, (size_t)(run->lines * run->pitch) * item);
-        }
+        char *lines = fc_arena_take(arena, 2 * (FC_GATHER_LINES + 1) * run->pitch, item);
+        if (arena->base)
+            run->lines[t] = memset(lines, 0xff, (size_t)(2 * (FC_GATHER_LINES + 1) * run->pitch) * item);
     }
 }
 
-/* Rows [row, end) of a plane; returns how many windows found their maximum there. */
-static int64_t gather_band(const fc_gather_run *run, int64_t n, int64_t c, int64_t row, int64_t end, int thread) {
-    const fc_kernels *kernels = run->kernels;
-    const fc_tensor *x = run->grad_input, *g = run->grad_output, *i = run->indices;
+void fc_gather_begin(const fc_gather_run *run) {
     const fc_pool_params *params = &run->grid.params;
-    const ptrdiff_t item = kernels->itemsize, pitch = run->pitch * item;
-    const fc_span first = fc_pool_holders(&run->grid, 1, row), last = fc_pool_holders(&run->grid, 1, end - 1);
-    char *values = run->values[thread] + run->front * item, *places = run->places[thread] + run->front * item;
-    const int64_t lines = last.first + last.count - first.first;
-    for (int64_t l = 0; l < lines; ++l) {
-        const int64_t h = first.first + l;
-        char *line = places + l * pitch;
-        kernels->narrow_places(line, (const int64_t *)fc_plane(i, n, c, (ptrdiff_t)sizeof(int64_t)) + h * i->stride[3],
-                               g->size[4]);
-        memcpy(values + l * pitch, fc_plane(g, n, c, item) + h * g->stride[3] * item, (size_t)(g->size[4] * item));
+    const fc_tensor *x = run->grad_input, *g = run->grad_output;
+    for (int64_t k = 0; k < run->windows + run->kernels->lanes; ++k) {
+        const int64_t window = fc_min(k, run->windows - 1), row = window / g->size[4], column = window % g->size[4];
+        const int64_t origin = (row * params->stride[1] - params->padding[1][0]) * x->size[4] +
+                               column * params->stride[2] - params->padding[2][0];
+        if (run->kernels->itemsize == sizeof(int64_t))
+            ((int64_t *)run->origins)[k] = origin;
+        else
+            ((int32_t *)run->origins)[k] = (int32_t)origin;
     }
-    fc_gather_row job = {
-        .line = pitch,
-        .count = x->size[4],
-        .kernel = params->kernel[2],
-        .before = params->padding[2][0],
-    };
-    int64_t found = 0;
-    const int64_t stride = params->stride[1], before = params->padding[1][0];
-    int64_t at = (row + before) / stride, residue = (row + before) % stride; /* the last window that may hold a row */
-    for (int64_t h = row; h < end; ++h) {
-        const int64_t taps = residue < params->kernel[1] ? (params->kernel[1] - residue - 1) / stride + 1 : 0;
-        const int64_t low = fc_min(fc_max(at - taps + 1, 0), g->size[3]), high = fc_min(at + 1, g->size[3]);
-        const fc_span held = {low, fc_max(high - low, 0)};
-        if (++residue == stride) {
-            residue = 0;
-            ++at;
-        }
-        job.dst = fc_plane(x, n, c, item) + h * x->stride[3] * item;
-        job.values = values + (held.first - first.first) * pitch;
-        job.places = places + (held.first - first.first) * pitch;
-        job.rows = held.count;
-        job.place = h * x->size[4];
-        found += kernels->gather_maxima(&job);
-    }
-    return found;
 }
 
-int fc_gather_plane(const fc_gather_run *run, int64_t plane, int thread) {
+/* Whether the taps of windows [begin, end) of a row lie in the plane. */
+static int columns_fit(const fc_gather_run *run, const char *taps, int64_t begin, int64_t end) {
+    const fc_pool_params *params = &run->grid.params;
+    int fit = 1;
+    for (int64_t j = begin; j < end; ++j) {
+        const int64_t tap = run->kernels->itemsize == sizeof(int64_t) ? ((const int64_t *)taps)[j]
+                                                                      : ((const int32_t *)taps)[j];
+        const int64_t column = j * params->stride[2] - params->padding[2][0] + tap % params->kernel[2];
+        fit &= column >= 0 && column < run->grad_input->size[4];
+    }
+    return fit;
+}
+
+/* Of the windows that begin left of the plane or end right of it. */
+static int ends_fit(const fc_gather_run *run, const char *taps) {
+    const fc_pool_params *params = &run->grid.params;
+    const int64_t width = run->grad_input->size[4], columns = run->grad_output->size[4], stride = params->stride[2];
+    const int64_t before = params->padding[2][0], line = columns * run->kernels->itemsize;
+    const int64_t left = fc_min(fc_ceil_div(before, stride), columns);
+    const int64_t right = fc_max(fc_min((width + before - params->kernel[2]) / stride + 1, columns), left);
+    int fit = 1;
+    for (int64_t row = 0; fit && (left > 0 || right < columns) && row < run->grad_output->size[3]; ++row)
+        fit = columns_fit(run, taps + row * line, 0, left) && columns_fit(run, taps + row * line, right, columns);
+    return fit;
+}
+
+int fc_gather_read(const fc_gather_run *run, int64_t plane) {
+    const fc_tensor *x = run->grad_input, *i = run->indices;
+    const fc_pool_params *params = &run->grid.params;
+    const fc_window_taps job = {
+        .taps = run->plane_taps + plane * run->taps * (int64_t)run->kernels->itemsize,
+        .indices = (const int64_t *)fc_plane(i, plane / x->size[1], plane % x->size[1], sizeof(int64_t)),
+        .origins = run->origins,
+        .count = run->windows,
+        .kernel = params->kernel[2],
+        .width = x->size[4],
+        .plane = x->size[3] * x->size[4],
+    };
+    run->known[plane] = run->kernels->window_taps(&job) && ends_fit(run, job.taps);
+    return run->known[plane];
+}
+
+int fc_gather_write(const fc_gather_run *run, int64_t plane, int thread) {
+    if (!run->known[plane])
+        return 0;
     const fc_tensor *x = run->grad_input, *g = run->grad_output;
-    int64_t found = 0;
-    for (int64_t row = 0; row < x->size[3]; row += run->rows)
-        found +=
-            gather_band(run, plane / x->size[1], plane % x->size[1], row, fc_min(row + run->rows, x->size[3]), thread);
-    return found == g->size[3] * g->size[4];
+    const fc_pool_params *params = &run->grid.params;
+    const ptrdiff_t item = run->kernels->itemsize;
+    const int64_t n = plane / x->size[1], c = plane % x->size[1];
+    const fc_gather_plane job = {
+        .dst = fc_plane(x, n, c, item),
+        .taps = run->plane_taps + plane * run->taps * (int64_t)run->kernels->itemsize,
+        .values = fc_plane(g, n, c, item),
+        .lines = run->lines[thread],
+        .dst_row = x->stride[3] * item,
+        .values_row = g->stride[3] * item,
+        .pitch = run->pitch,
+        .rows = x->size[3],
+        .columns = x->size[4],
+        .window_rows = g->size[3],
+        .window_columns = g->size[4],
+        .kernel = params->kernel[2],
+        .stride = params->stride[2],
+        .before = {params->padding[1][0], params->padding[2][0]},
+    };
+    run->kernels->gather_maxima(&job);
+    return 1;
 }

@@ -8,14 +8,20 @@ typedef struct fc_gather_run {
     const fc_kernels *kernels;
     const fc_tensor *grad_output, *indices, *grad_input;
     fc_pool_grid grid;
-    int64_t rows, lines, front, pitch; /* of a band, 0: this is not to be gathered; of what it reads; elements */
-    char **values, **places;
+    int on;                       /* windows are such as can be gathered */
+    int64_t windows, taps, pitch; /* of a plane; from plane to plane; elements of a line */
+    char *plane_taps, *known, *origins;
+    char **lines; /* a thread each */
 } fc_gather_run;
 
 /* The first five are in place. */
 void fc_gather_plan(fc_gather_run *run);
 void fc_gather_lay_out(fc_gather_run *run, fc_arena *arena, int threads);
-/* Returns 0 if an index was not in its window: then what was written is not the gradient. */
-int fc_gather_plane(const fc_gather_run *run, int64_t plane, int thread);
+/* Once laid out: before planes are read. */
+void fc_gather_begin(const fc_gather_run *run);
+/* Reads the indices of a plane; returns 0 if one is not in its window. */
+int fc_gather_read(const fc_gather_run *run, int64_t plane);
+/* Writes a plane that was read; returns 0 if one of its indices was not in its window: nothing is done. */
+int fc_gather_write(const fc_gather_run *run, int64_t plane, int thread);
 
 #endif

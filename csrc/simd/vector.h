@@ -52,6 +52,13 @@ static inline FC_V FC_NAME(loaded_once)(FC_V x) {
     return x;
 }
 
+static inline FC_NAME(mask) FC_NAME(first_lanes)(ptrdiff_t count) {
+    FC_NAME(mask) lane;
+    for (int i = 0; i < FC_LANES; ++i)
+        lane[i] = (FC_INT)i;
+    return lane < (FC_INT)count - (FC_NAME(mask)){0};
+}
+
 /* The lanes of a mask, 0 in the others: those are not read. */
 static inline FC_V FC_NAME(load_masked)(const char *at, FC_NAME(mask) mask) {
 #ifdef FC_SIMD_MASKED
