@@ -78,14 +78,14 @@ typedef void (*fc_windows_fn)(const fc_windows *windows);
 typedef void (*fc_planes_fn)(char *dst, const char *src, ptrdiff_t step, ptrdiff_t planes, ptrdiff_t count,
                              double divisor);
 
-/* Rows of `count` windows, one of lanes at least and one more where there is padding; each window `taps` (1 to 3) rows by
+/* Rows of `count` windows, of some planes; each window `taps` (1 to 3) rows by
  * `kernel` (2 or 3) columns, `stride` (1 or 2) columns from the next, divided by `divisor` when summed. front, behind:
  * the first column of the first window, the last one of the last are padding; src is the first column that is not.
  * Returns whether there was a NaN, if the kernel looks for it. */
 typedef struct fc_pool_rows_job {
     char *dst;
     const char *src;
-    ptrdiff_t rows, dst_row, src_row, count;
+    ptrdiff_t planes, dst_plane, src_plane, rows, dst_row, src_row, count;
     ptrdiff_t taps, tap, kernel, stride;
     int front, behind;
     double divisor;

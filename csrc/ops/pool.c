@@ -19,6 +19,9 @@ static int pool_small(const fc_pool_run *run, const fc_pool_piece *p, fc_pool_ro
     const fc_pool_params *params = &run->grid.params;
     fc_pool_rows_job job = {
         .dst = p->y,
+        .planes = p->stack,
+        .dst_plane = p->rows * p->y_row,
+        .src_plane = p->x_plane,
         .dst_row = p->y_row,
         .src_row = params->stride[1] * p->x_step[1],
         .count = p->columns,
@@ -39,9 +42,10 @@ static int pool_small(const fc_pool_run *run, const fc_pool_piece *p, fc_pool_ro
             run->average ? fc_pool_divisor(&run->grid, 0, p->depth) * fc_pool_divisor(&run->grid, 1, o) : 1;
         job.divisor = run->average && run->even ? divisor * fc_pool_divisor(&run->grid, 2, 0) : 1;
         nan |= fn(&job);
-        for (int64_t row = 0; run->average && !run->even && row < job.rows; ++row)
-            run->kernels->divide_row(job.dst + row * job.dst_row, job.dst + row * job.dst_row, run->divisors, divisor,
-                                     p->columns);
+        for (int64_t row = 0; run->average && !run->even && row < job.rows * p->stack; ++row) {
+            char *y = job.dst + row / job.rows * job.dst_plane + row % job.rows * job.dst_row;
+            run->kernels->divide_row(y, y, run->divisors, divisor, p->columns);
+        }
     }
     return nan;
 }

@@ -43,8 +43,7 @@ static void plan(fc_pool_run *run) {
     run->behind = fc_max((y->size[4] - 1) * params->stride[2] - params->padding[2][0] + run->reach[2] - x->size[4], 0);
     run->small = !run->indices && in_rows && !run->grid.adaptive && params->kernel[0] == 1 && params->kernel[1] <= 3 &&
                  params->kernel[2] >= 2 && params->kernel[2] <= 3 && params->dilation[2] == 1 &&
-                 params->stride[2] <= 2 && params->padding[2][0] <= 1 && run->behind <= 1 &&
-                 y->size[4] >= lanes + (params->padding[2][0] || run->behind);
+                 params->stride[2] <= 2 && params->padding[2][0] <= 1 && run->behind <= 1;
 
     const int64_t channels = y->size[1];
     run->block = run->lanes_last ? fc_min(channels, (run->flat ? FLAT_BYTES : BLOCK_BYTES) / item) : 1;
@@ -72,9 +71,11 @@ static void plan(fc_pool_run *run) {
     run->bands = fc_ceil_div(y->size[3], run->rows);
     /* Small planes are done several at a time. */
     run->stack = 1;
-    if (!run->lanes_last && !run->copied && !run->indirect && !run->flat && !run->small && !run->indices &&
-        run->panels == 1 && run->bands == 1 && y->stride[1] == y->size[3] * y->stride[3])
-        run->stack = run->block = fc_min(channels, fc_max(BAND_BYTES / item / run->pitch / run->rows, 1));
+    if (!run->lanes_last && !run->copied && !run->indirect && !run->flat && !run->indices && run->panels == 1 &&
+        run->bands == 1 && y->stride[1] == y->size[3] * y->stride[3])
+        run->stack = run->block =
+            fc_min(channels, fc_max(run->small ? TASK_ELEMENTS / (y->size[3] * y->size[4])
+                                               : BAND_BYTES / item / run->pitch / run->rows, 1));
     run->blocks = fc_ceil_div(channels, run->block);
     run->pieces = y->size[0] * run->blocks * y->size[2] * run->panels * run->bands;
     run->together = fc_max(TASK_ELEMENTS / fc_max(run->rows * length * run->block, 1), 1);

@@ -59,6 +59,11 @@ static inline FC_NAME(mask) FC_NAME(first_lanes)(ptrdiff_t count) {
     return lane < (FC_INT)count - (FC_NAME(mask)){0};
 }
 
+/* x in the lanes of a mask, else y. */
+static inline FC_V FC_NAME(kept)(FC_V x, FC_NAME(mask) mask, FC_V y) {
+    return (FC_V)((mask & (FC_NAME(mask))x) | (~mask & (FC_NAME(mask))y));
+}
+
 /* The lanes of a mask, 0 in the others: those are not read. */
 static inline FC_V FC_NAME(load_masked)(const char *at, FC_NAME(mask) mask) {
 #ifdef FC_SIMD_MASKED
