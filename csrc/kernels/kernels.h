@@ -118,6 +118,17 @@ typedef void (*fc_interleave_fn)(const fc_interleave *interleave);
 typedef void (*fc_fill_planes_fn)(char *dst, ptrdiff_t step, ptrdiff_t planes, ptrdiff_t count, const char *values,
                                   ptrdiff_t value_step, double divisor);
 
+/* dst[plane][2r + i][2c + j] = src[plane][r][c] / divisor for i, j of 0 and 1; 0 in the row and the column behind, if there
+ * are any. */
+typedef struct fc_spread_pairs {
+    char *dst;
+    const char *src;
+    ptrdiff_t planes, dst_plane, src_plane, dst_row, src_row;
+    ptrdiff_t rows, columns, dst_rows, dst_columns;
+    double divisor;
+} fc_spread_pairs;
+typedef void (*fc_spread_pairs_fn)(const fc_spread_pairs *pairs);
+
 /* Places are integers of the size of an element. firsts[o] = first column, of those `dilation` apart from
  * start + o * stride on, that is not negative; a whole number of vectors. */
 typedef void (*fc_first_columns_fn)(char *firsts, int64_t start, int64_t stride, int64_t dilation, ptrdiff_t count);

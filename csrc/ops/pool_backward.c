@@ -169,6 +169,18 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
     return run_backward(&run, options, report);
 }
 
+/* Windows at every position, all divided by the same: the gradient is the average of grad_output by windows turned, which
+ * are the same windows. */
+static int is_average(const fc_pool_grid *grid) {
+    int average = 1;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const int64_t *padding = grid->params.padding[axis];
+        average = average && grid->params.stride[axis] == 1 && fc_pool_even(grid, axis) &&
+                  grid->in[axis] + padding[0] + padding[1] - grid->params.kernel[axis] + 1 == grid->out[axis];
+    }
+    return average;
+}
+
 fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
                                const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
     const fc_kernels *kernels = fc_kernels_for(options->isa, dtype);
@@ -178,6 +190,15 @@ fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
     if (status != FC_OK || grad_input->size[0] == 0)
         return status;
     const fc_pool_grid grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);
+    if (is_average(&grid)) {
+        fc_pool_params turned = grid.params;
+        turned.count_include_pad = 1;
+        turned.ceil_mode = 0;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis)
+            for (int end = 0; end < 2; ++end)
+                turned.padding[axis][end] = turned.kernel[axis] - 1 - turned.padding[axis][end];
+        return fc_avg_pool_forward(dtype, grad_output, &turned, options, grad_input, report);
+    }
     return fc_pool_spread(kernels, grad_output, &grid, grad_input, options);
 }
 

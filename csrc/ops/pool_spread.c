@@ -372,6 +372,42 @@ static int is_whole(const spread_run *run) {
     return merged.size[2] == 1 && merged.size[3] == 1 && (merged.size[4] == 1 || merged.stride[4] == 1);
 }
 
+/* ---- windows of 2 by 2, apart ---- */
+
+static int is_pairs(const spread_run *run) {
+    const fc_tensor *x = run->grad_input, *g = run->grad_output;
+    const fc_pool_params *params = &run->grid.params;
+    int pairs = !run->grid.adaptive && x->size[2] == 1 && params->kernel[0] == 1 && x->stride[4] == 1 &&
+                g->stride[4] == 1;
+    for (int axis = 1; axis < FC_SPATIAL; ++axis)
+        pairs = pairs && params->kernel[axis] == 2 && params->stride[axis] == 2 && params->padding[axis][0] == 0 &&
+                2 * run->grid.out[axis] <= run->grid.in[axis];
+    return pairs;
+}
+
+static void pairs_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const spread_run *run = context;
+    const fc_tensor *x = run->grad_input, *g = run->grad_output;
+    const ptrdiff_t item = run->kernels->itemsize;
+    const int64_t n = task / run->blocks, c = task % run->blocks * run->block;
+    const fc_spread_pairs pairs = {
+        .dst = fc_plane(x, n, c, item),
+        .src = fc_plane(g, n, c, item),
+        .planes = fc_min(run->block, x->size[1] - c),
+        .dst_plane = x->stride[1] * item,
+        .src_plane = g->stride[1] * item,
+        .dst_row = x->stride[3] * item,
+        .src_row = g->stride[3] * item,
+        .rows = g->size[3],
+        .columns = g->size[4],
+        .dst_rows = x->size[3],
+        .dst_columns = x->size[4],
+        .divisor = run->divisor,
+    };
+    run->kernels->spread_pairs(&pairs);
+}
+
 fc_status fc_pool_spread(const fc_kernels *kernels, const fc_tensor *grad_output, const fc_pool_grid *grid,
                          const fc_tensor *grad_input, const fc_options *options) {
     spread_run run = {.kernels = kernels, .grad_output = grad_output, .grad_input = grad_input, .grid = *grid};
@@ -382,6 +418,12 @@ fc_status fc_pool_spread(const fc_kernels *kernels, const fc_tensor *grad_output
         return FC_OK;
     }
     plan(&run);
+    if (run.even && is_pairs(&run)) {
+        run.block = fc_max(TASK_ELEMENTS / (grad_input->size[3] * grad_input->size[4]), 1);
+        run.blocks = fc_ceil_div(grad_input->size[1], run.block);
+        fc_parallel(grad_input->size[0] * run.blocks, threads, pairs_task, &run);
+        return FC_OK;
+    }
     fc_arena arena = {0};
     lay_out(&run, &arena, threads);
     arena = (fc_arena){fc_scratch_take(arena.used), 0};

@@ -44,6 +44,19 @@ static inline void FC_NAME(store_part)(char *at, FC_V x, ptrdiff_t lanes) {
         ((FC_T *)at)[i] = buffer[i];
 }
 
+/* One or two vectors, of which `left` elements belong there; over: those behind may be overwritten. */
+static inline __attribute__((always_inline)) void FC_NAME(store_vectors)(char *at, const FC_V *x, int vectors,
+                                                                         ptrdiff_t left, int over) {
+    if (over || left >= vectors * FC_LANES) {
+#pragma GCC unroll 2
+        for (int i = 0; i < vectors; ++i)
+            FC_NAME(store)(at + i * FC_VECTOR_BYTES, x[i]);
+        return;
+    }
+    for (int i = 0; i < vectors && left > 0; ++i, left -= FC_LANES)
+        FC_NAME(store_part)(at + i * FC_VECTOR_BYTES, x[i], left < FC_LANES ? left : FC_LANES);
+}
+
 /* x, which the compiler may not load anew for each use: lines that straddle are dear. */
 static inline FC_V FC_NAME(loaded_once)(FC_V x) {
 #if defined(FC_KEEP_IN_REGISTER) && !defined(FC_EMULATED)
