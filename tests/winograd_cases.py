@@ -33,8 +33,6 @@ def can(geometry: Geometry) -> bool:
         return False
     if {*_each(geometry.stride, geometry.rank), *_each(geometry.dilation, geometry.rank)} != {1}:
         return False
-    if geometry.rank == 3 and (geometry.kernel_shape[0] != 1 or pads_before(geometry)[0] != 0):
-        return False
     try:
         winograd.forms(geometry.kernel_shape, 1)
     except ValueError:

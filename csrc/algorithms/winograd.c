@@ -9,7 +9,7 @@
  *     weights   [group][panel][chunk][element][channel][panel lanes]
  *     sums      [element][tile][panel lanes]            of one panel, in L2 until they are transformed back
  *
- * Tiles are numbered across rows, depths and the batch, and worked on in blocks. With few tiles (one block) the input is
+ * Taps along depth are more channels: those of another plane of the input. Tiles are numbered across rows, depths and the batch, and worked on in blocks. With few tiles (one block) the input is
  * transformed first, then each panel of weights chunk by chunk just before use, so that the up to 4 times larger weights
  * never exist; with many, the weights come first and each task transforms a block of its own. Neither changes a bit: an
  * output depends on its tile and its filter alone.
@@ -39,7 +39,7 @@ typedef struct winograd_run {
     const fc_problem *p;
     fc_winograd_tiling tiling;
     int64_t block, blocks;                  /* tiles */
-    int64_t channels, line_channels, lines; /* of all groups */
+    int64_t channels, line_channels, lines; /* of all groups, of one tap along depth */
     int64_t panels;                         /* of a group */
     int64_t chunk, chunks;                  /* channels of a group */
     ptrdiff_t element_step, line_step;      /* of transformed input */
@@ -52,6 +52,8 @@ typedef struct winograd_run {
 static int by_default(const fc_problem *p) { return fc_winograd_form_of(p, 0).by_default; }
 
 static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
+
+static int64_t plane_taps(const fc_problem *p) { return p->kernel[1] * p->kernel[2]; }
 
 /* Bytes of a line of weights or sums of a panel: whole vectors. */
 static ptrdiff_t panel_line(const fc_problem *p, int64_t panel) {
@@ -70,10 +72,15 @@ static int64_t chunk_channels(const fc_problem *p) {
 /* Between the elements of a chunk: a multiple of 4096 would put all of them into the same cache sets. */
 static ptrdiff_t element_step(int64_t channels, ptrdiff_t line) { return channels * line + 64; }
 
-static int64_t panel_bytes(const fc_problem *p, ptrdiff_t line) {
+/* Of one tap along depth. */
+static int64_t depth_bytes(const fc_problem *p, ptrdiff_t line) {
     const int64_t chunks = fc_ceil_div(p->in_channels, chunk_channels(p));
     return fc_product(fc_winograd_form_of(p, 0).elements,
                       fc_sum(fc_product(p->in_channels, line), fc_product(chunks, 64)));
+}
+
+static int64_t panel_bytes(const fc_problem *p, ptrdiff_t line) {
+    return fc_product(p->kernel[0], depth_bytes(p, line));
 }
 
 static int64_t group_bytes(const fc_problem *p) {
@@ -83,14 +90,14 @@ static int64_t group_bytes(const fc_problem *p) {
 
 static size_t packed_bytes(const fc_problem *p) { return (size_t)fc_product(p->groups, group_bytes(p)); }
 
-/* Transforms the filters of one panel for the channels of one chunk. */
-static void transform_weights(const fc_problem *p, int64_t group, int64_t panel, int64_t first, int64_t channels,
-                              char *dst) {
+/* Transforms the filters of one panel for one tap along depth and the channels of one chunk. */
+static void transform_weights(const fc_problem *p, int64_t group, int64_t panel, int64_t depth, int64_t first,
+                              int64_t channels, char *dst) {
     const fc_kernels *kernels = p->kernels;
     const ptrdiff_t line = panel_line(p, panel), step = element_step(channels, line);
     const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
-    const int64_t taps = fc_taps(p);
+    const int64_t taps = plane_taps(p);
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
     const fc_winograd_filter_fn filter = kernels->winograd[fc_winograd_form_of(p, 0).id].filter;
     const char *sources[MOST_LINE / sizeof(float)];
@@ -98,7 +105,8 @@ static void transform_weights(const fc_problem *p, int64_t group, int64_t panel,
     char gathered[FILTERED * FC_WINOGRAD_TAPS * MOST_LINE] __attribute__((aligned(64)));
     /* Turned taps, as a gradient has them, are gathered as they lie in memory and read from the last one backwards. */
     const int turned = (p->kernel[1] == 1 || p->w.axis[1] < 0) && (p->kernel[2] == 1 || p->w.axis[2] < 0);
-    const ptrdiff_t first_tap = turned ? (p->kernel[1] - 1) * p->w.axis[1] + (p->kernel[2] - 1) * p->w.axis[2] : 0;
+    const ptrdiff_t first_tap =
+        depth * p->w.axis[0] + (turned ? (p->kernel[1] - 1) * p->w.axis[1] + (p->kernel[2] - 1) * p->w.axis[2] : 0);
     const ptrdiff_t axis[FC_SPATIAL] = {0, turned ? -p->w.axis[1] : p->w.axis[1],
                                         turned ? -p->w.axis[2] : p->w.axis[2]};
     fc_fill_offsets(offsets, FILTERED, p->w.in, all, axis);
@@ -119,25 +127,26 @@ typedef struct pack_run {
     int64_t panels, chunk, chunks;
 } pack_run;
 
-static ptrdiff_t chunk_offset(const fc_problem *p, int64_t group, int64_t panel, int64_t first) {
+static ptrdiff_t chunk_offset(const fc_problem *p, int64_t group, int64_t panel, int64_t depth, int64_t first) {
     const ptrdiff_t line = panel_line(p, panel), chunk = chunk_channels(p);
-    return group * group_bytes(p) + panel * panel_bytes(p, panel_line(p, 0)) +
+    return group * group_bytes(p) + panel * panel_bytes(p, panel_line(p, 0)) + depth * depth_bytes(p, line) +
            first / chunk * fc_winograd_form_of(p, 0).elements * element_step(chunk, line);
 }
 
 static void pack_task(void *context, int64_t task, int thread) {
     (void)thread;
     const pack_run *run = context;
-    const int64_t first = task % run->chunks * run->chunk, panel = task / run->chunks % run->panels;
-    const int64_t group = task / run->chunks / run->panels;
-    transform_weights(run->p, group, panel, first, fc_min(run->chunk, run->p->in_channels - first),
-                      run->packed + chunk_offset(run->p, group, panel, first));
+    const int64_t first = task % run->chunks * run->chunk, depth = task / run->chunks % run->p->kernel[0];
+    task /= run->chunks * run->p->kernel[0];
+    const int64_t panel = task % run->panels, group = task / run->panels;
+    transform_weights(run->p, group, panel, depth, first, fc_min(run->chunk, run->p->in_channels - first),
+                      run->packed + chunk_offset(run->p, group, panel, depth, first));
 }
 
 static void pack_weights(const fc_problem *p, void *packed, int threads) {
     pack_run run = {p, packed, fc_ceil_div(p->out_channels, panel_lanes(p)), chunk_channels(p), 0};
     run.chunks = fc_ceil_div(p->in_channels, run.chunk);
-    fc_parallel(p->groups * run.panels * run.chunks, threads, pack_task, &run);
+    fc_parallel(p->groups * run.panels * run.chunks * p->kernel[0], threads, pack_task, &run);
 }
 
 /* ---- layout ---- */
@@ -154,7 +163,7 @@ static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->block = run->tiling.tiles;
     run->blocks = 1;
     if (run->tiling.tiles > SHARED_PRODUCTS / run->tiling.form.elements) {
-        const int64_t products = fc_max(BLOCK_BYTES / (run->lines * LINE), LEAST_PRODUCTS);
+        const int64_t products = fc_max(BLOCK_BYTES / (run->lines * p->kernel[0] * LINE), LEAST_PRODUCTS);
         const int64_t most = fc_min(products, MOST_PRODUCTS) / run->tiling.form.elements;
         run->blocks = fc_ceil_div(run->tiling.tiles, most);
         if (threads > 1)
@@ -170,7 +179,7 @@ static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, con
     plan_blocks(run, p, threads);
     run->packed = packed;
     const int shared = run->blocks == 1;
-    const int64_t input = fc_product(run->lines, run->line_step);
+    const int64_t input = fc_product(fc_product(p->kernel[0], run->lines), run->line_step);
     run->own = fc_arena_take(arena, packed || shared ? 0 : (int64_t)packed_bytes(p), 1);
     run->shared = fc_arena_take(arena, shared ? input : 0, 1);
     run->input = fc_arena_take(arena, threads, sizeof(char *));
@@ -202,16 +211,17 @@ static size_t forward_scratch_bytes(const fc_problem *p, const void *packed, int
 
 /* ---- input ---- */
 
-/* Transforms tiles [begin, end) of one channel line. */
+/* Transforms tiles [begin, end) of one channel line of one tap along depth. */
 static void transform_input(const winograd_run *run, int64_t begin, int64_t end, int64_t channel_line, char *dst,
                             char *buffer) {
     const fc_problem *p = run->p;
-    const int64_t first = channel_line * run->line_channels;
+    const int64_t depth = channel_line / run->lines, first = channel_line % run->lines * run->line_channels;
     const fc_winograd_source source = {&p->x,
                                        p->in_size,
                                        run->tiling.form.reach,
                                        p->offset,
                                        p->kernels->winograd[run->tiling.form.id].input,
+                                       depth + p->offset[0],
                                        first,
                                        fc_min(run->line_channels, run->channels - first)};
     fc_winograd_transform(&run->tiling, &source, begin, end, (fc_winograd_lines){dst, run->element_step, LINE}, buffer);
@@ -219,7 +229,7 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
 
 /* ---- sums ---- */
 
-/* Sums of all tiles of a block for one panel, over the channels of one chunk. */
+/* Sums of all tiles of a block for one panel, over the channels of one chunk. input: of a tap along depth. */
 static void multiply(const winograd_run *run, int64_t tiles, const char *input, const char *weights, int64_t first,
                      int64_t channels, ptrdiff_t line, int accumulate, char *sums) {
     const fc_kernels *kernels = run->p->kernels;
@@ -251,18 +261,23 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
     const ptrdiff_t line = panel_line(p, panel);
     const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
-    const char *plane = p->x.data + s->n * p->x.batch + s->depth * p->x.axis[0] + group * p->x.group;
-    const int64_t all_taps = fc_taps(p), *edge = run->tiling.form.edge;
+    const fc_range depths = fc_valid_taps(p, 0, s->depth);
+    const int64_t all_taps = plane_taps(p), *edge = run->tiling.form.edge;
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
     const ptrdiff_t weight_axis[FC_SPATIAL] = {0, p->kernel[2] * line, line};
     const char *sources[MOST_LINE / sizeof(float)];
     ptrdiff_t offsets[FILTERED * FC_WINOGRAD_TAPS], oa[FILTERED * FC_WINOGRAD_TAPS], ob[FILTERED * FC_WINOGRAD_TAPS];
     char gathered[FILTERED * FC_WINOGRAD_TAPS * MOST_LINE] __attribute__((aligned(64)));
+    const int64_t parts = fc_ceil_div(p->in_channels, FILTERED);
     fc_fill_offsets(offsets, FILTERED, p->w.in, all, p->w.axis);
-    for (int64_t c = 0; c < p->in_channels; c += FILTERED) {
+    for (int64_t part = 0, c = 0; part < (depths.end - depths.begin) * parts; ++part) {
+        const int64_t depth = depths.begin + part / parts;
+        c = part % parts * FILTERED;
         const int64_t channels = fc_min(FILTERED, p->in_channels - c);
+        const char *plane = p->x.data + s->n * p->x.batch + (s->depth + depth + p->offset[0]) * p->x.axis[0] +
+                            group * p->x.group;
         for (int64_t k = 0; k < filters; ++k)
-            sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + c * p->w.in;
+            sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + c * p->w.in + depth * p->w.axis[0];
         kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, channels * all_taps);
         for (int64_t row = s->row; row < fc_min(s->row + edge[1], p->out_size[1]); ++row)
             for (int64_t i = 0; i < edge[2] && s->column + tile * edge[2] + i < p->out_size[2]; ++i) {
@@ -274,7 +289,7 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
                 fc_fill_offsets(ob, channels, all_taps * line, taps, weight_axis);
                 kernels->gemm_tile[0][lanes / kernels->lanes - 1](
                     terms, &pixel, oa, gathered, ob, dst + (row - s->row) * row_step + (tile * edge[2] + i) * line,
-                    line, c > 0, NULL);
+                    line, part > 0, NULL);
             }
     }
 }
@@ -313,15 +328,16 @@ static void panel_of_block(const winograd_run *run, int64_t begin, int64_t end, 
                            const char *input, int thread) {
     const fc_problem *p = run->p;
     const ptrdiff_t line = panel_line(p, panel);
-    for (int64_t c = 0; c < p->in_channels; c += run->chunk) {
+    for (int64_t chunk = 0; chunk < p->kernel[0] * run->chunks; ++chunk) {
+        const int64_t depth = chunk / run->chunks, c = chunk % run->chunks * run->chunk;
         const int64_t channels = fc_min(run->chunk, p->in_channels - c);
         const char *weights = run->weights[thread];
         if (run->packed)
-            weights = run->packed + chunk_offset(p, group, panel, c);
+            weights = run->packed + chunk_offset(p, group, panel, depth, c);
         else
-            transform_weights(p, group, panel, c, channels, run->weights[thread]);
-        multiply(run, end - begin, input, weights, group * p->in_channels + c, channels, line, c > 0,
-                 run->sums[thread]);
+            transform_weights(p, group, panel, depth, c, channels, run->weights[thread]);
+        multiply(run, end - begin, input + depth * run->lines * run->line_step, weights, group * p->in_channels + c,
+                 channels, line, chunk > 0, run->sums[thread]);
     }
     finish_block(run, begin, end, group, panel, run->sums[thread], run->image[thread]);
 }
@@ -342,7 +358,7 @@ static void panel_task(void *context, int64_t task, int thread) {
 static void block_task(void *context, int64_t block, int thread) {
     const winograd_run *run = context;
     const int64_t begin = block * run->block, end = fc_min(begin + run->block, run->tiling.tiles);
-    for (int64_t i = 0; i < run->lines; ++i)
+    for (int64_t i = 0; i < run->p->kernel[0] * run->lines; ++i)
         transform_input(run, begin, end, i, run->input[thread] + i * run->line_step, run->image[thread]);
     for (int64_t task = 0; task < run->p->groups * run->panels; ++task)
         panel_of_block(run, begin, end, task / run->panels, task % run->panels, run->input[thread], thread);
@@ -353,7 +369,7 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, packed, threads);
     if (run.blocks == 1) {
-        fc_parallel(run.lines, threads, line_task, &run);
+        fc_parallel(p->kernel[0] * run.lines, threads, line_task, &run);
         fc_parallel(p->groups * run.panels, threads, panel_task, &run);
         return;
     }
@@ -369,26 +385,27 @@ static double forward_cost(const fc_problem *p) {
     const fc_kernels *kernels = p->kernels;
     const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], form.edge[1]) *
                          (double)fc_ceil_div(p->out_size[2], form.edge[2]);
-    const double elements = (double)form.elements, channels = (double)p->in_channels, out = (double)p->out_channels;
+    const double elements = (double)form.elements, out = (double)p->out_channels;
+    const double depths = (double)p->kernel[0], channels = depths * (double)p->in_channels;
     const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
     const double panels = (double)fc_ceil_div(p->out_channels, panel_lanes(p));
-    const double lines = (double)(fc_ceil_div(p->groups * p->in_channels * kernels->itemsize, LINE)) *
+    const double lines = depths * (double)(fc_ceil_div(p->groups * p->in_channels * kernels->itemsize, LINE)) *
                          (double)(LINE / (kernels->lanes * kernels->itemsize));
-    const double sums = (double)fc_ceil_div(p->in_channels, sum_channels(p));
+    const double sums = depths * (double)fc_ceil_div(p->in_channels, sum_channels(p));
     const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
     const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
     return FC_COST_WINOGRAD_INPUT * lines * tiles * elements +
            (double)p->groups *
                (FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
                 FC_COST_WINOGRAD_TILE * begun + FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors +
-                (FC_COST_WINOGRAD_TAP * (double)fc_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors +
+                (FC_COST_WINOGRAD_TAP * (double)plane_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors +
                 FC_COST_WINOGRAD_PANEL * panels * blocks +
                 FC_COST_WINOGRAD_STORE * tiles * (double)(form.edge[1] * form.edge[2]) * out);
 }
 
 const fc_algorithm fc_winograd_algorithm = {
     .name = "winograd",
-    .needs = "a kernel of 3x3, 5x5 or, along one axis, 3, 5 or 7, 1 along depth, stride 1 and dilation 1",
+    .needs = "a kernel of 3x3, 5x5 or, along one of height and width, 3, 5 or 7, stride 1 and dilation 1",
     .supports = fc_winograd_supports,
     .by_default = by_default,
     .forward_cost = forward_cost,

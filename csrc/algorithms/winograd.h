@@ -12,7 +12,8 @@ enum {
     FC_WINOGRAD_ROW = FC_WINOGRAD_SEGMENT + FC_WINOGRAD_REACH
 };
 
-/* F(outputs, taps) of a problem, and along each axis of its images: one of one tap has an edge and a reach of 1. */
+/* F(outputs, taps) of a problem, and along each axis of its images: one of one tap has an edge and a reach of 1, and so
+ * has depth, whose taps are more channels. */
 typedef struct fc_winograd_form {
     fc_winograd_form_id id;
     int axes, by_default;
@@ -24,7 +25,7 @@ typedef struct fc_winograd_form {
  * channels, or pixels, enough, or the last. */
 int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form *form);
 fc_winograd_form fc_winograd_form_of(const fc_problem *p, int grad_weight);
-/* Whether there is a form, and it is all that there is to do: no stride, no dilation, nothing along depth. */
+/* Whether there is a form, and no stride or dilation. */
 int fc_winograd_supports(const fc_problem *p);
 
 /* Tiles of all images, numbered across rows, rows, depths and the batch. */
@@ -49,6 +50,7 @@ typedef struct fc_winograd_source {
     const fc_image *image;
     const int64_t *size, *window, *offset; /* along each axis: of the image; of a tile; of the first tile */
     fc_winograd_input_fn transform;
+    int64_t depth;           /* of the image, where outputs of depth 0 are made */
     int64_t first, channels; /* of all groups; at most a line */
 } fc_winograd_source;
 

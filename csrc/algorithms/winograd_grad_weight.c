@@ -108,6 +108,7 @@ static void line_task(void *context, int64_t task, int thread) {
                                            run->tiling.form.reach,
                                            p->offset,
                                            transforms->input,
+                                           0,
                                            run->group * p->in_channels + first,
                                            fc_min(run->line_channels, p->in_channels - first)};
         const fc_winograd_lines to = {run->input + task * run->line_step, run->element_step, LINE};
@@ -119,6 +120,7 @@ static void line_task(void *context, int64_t task, int thread) {
                                            run->tiling.form.edge,
                                            NONE,
                                            transforms->grad_output,
+                                           0,
                                            run->group * p->out_channels + first,
                                            fc_min(run->line_channels, p->out_channels - first)};
         const fc_winograd_lines to = {run->grads + first * p->kernels->itemsize, run->grad_element, run->grad_step};
@@ -181,14 +183,42 @@ static void sum_task(void *context, int64_t task, int thread) {
     fc_direct_grad_weight(&part, run->again[thread], 1);
 }
 
-size_t fc_winograd_grad_weight_scratch_bytes(const fc_problem *p, int threads) {
-    grad_run run;
-    fc_arena arena = {0};
-    lay_out(&run, &arena, p, threads);
-    return arena.used;
+/* The weights of one tap along depth, and the outputs that use it: planes against planes. */
+static fc_problem depth_problem(const fc_problem *p, int64_t tap) {
+    const fc_range outputs = fc_valid_positions(p, 0, tap);
+    fc_problem plane = *p;
+    plane.kernel[0] = 1;
+    plane.in_size[0] = plane.out_size[0] = fc_max(outputs.end - outputs.begin, 0);
+    plane.x.data += (outputs.begin + tap + p->offset[0]) * p->x.axis[0];
+    plane.y.data += outputs.begin * p->y.axis[0];
+    plane.w.data += tap * p->w.axis[0];
+    plane.offset[0] = 0;
+    return plane;
 }
 
-void fc_winograd_grad_weight(const fc_problem *p, void *scratch, int threads) {
+size_t fc_winograd_grad_weight_scratch_bytes(const fc_problem *p, int threads) {
+    size_t most = 0;
+    for (int64_t tap = 0; tap < p->kernel[0]; ++tap) {
+        const fc_problem plane = depth_problem(p, tap);
+        grad_run run;
+        fc_arena arena = {0};
+        lay_out(&run, &arena, &plane, threads);
+        most = arena.used > most ? arena.used : most;
+    }
+    return most;
+}
+
+static void clear_weights(const fc_problem *p) {
+    static const double zero = 0;
+    for (int64_t k = 0; k < p->groups * p->out_channels; ++k)
+        for (int64_t c = 0; c < p->in_channels; ++c)
+            p->kernels->copy_matrix((fc_matrix){p->w.data + k / p->out_channels * p->w.group +
+                                                    k % p->out_channels * p->w.out + c * p->w.in,
+                                                p->w.axis[1], p->w.axis[2]},
+                                    (fc_matrix){(char *)&zero, 0, 0}, p->kernel[1], p->kernel[2]);
+}
+
+static void run_planes(const fc_problem *p, void *scratch, int threads) {
     grad_run run;
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, threads);
@@ -206,7 +236,17 @@ void fc_winograd_grad_weight(const fc_problem *p, void *scratch, int threads) {
         }
 }
 
-double fc_winograd_grad_weight_cost(const fc_problem *p) {
+void fc_winograd_grad_weight(const fc_problem *p, void *scratch, int threads) {
+    for (int64_t tap = 0; tap < p->kernel[0]; ++tap) {
+        const fc_problem plane = depth_problem(p, tap);
+        if (plane.out_size[0] > 0)
+            run_planes(&plane, scratch, threads);
+        else
+            clear_weights(&plane);
+    }
+}
+
+static double planes_cost(const fc_problem *p) {
     grad_run run;
     plan_blocks(&run, p);
     const fc_kernels *kernels = p->kernels;
@@ -220,6 +260,15 @@ double fc_winograd_grad_weight_cost(const fc_problem *p) {
             FC_COST_WINOGRAD_SLOT * elements * tiles * vectors * out +
             FC_COST_PANEL_TILE * begun * fc_max(1, (int64_t)(tiles / BLOCK)) +
             (FC_COST_WINOGRAD_TAP * (double)fc_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * out * vectors);
+}
+
+double fc_winograd_grad_weight_cost(const fc_problem *p) {
+    double cost = 0;
+    for (int64_t tap = 0; tap < p->kernel[0]; ++tap) {
+        const fc_problem plane = depth_problem(p, tap);
+        cost += plane.out_size[0] > 0 ? planes_cost(&plane) : 0;
+    }
+    return cost;
 }
 
 int fc_winograd_grad_weight_by_default(const fc_problem *p) { return fc_winograd_form_of(p, 1).by_default; }

@@ -15,7 +15,7 @@ int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form
     };
     const int axes = (p->kernel[1] > 1) + (p->kernel[2] > 1);
     const int64_t taps = fc_max(p->kernel[1], p->kernel[2]);
-    const int64_t pixels = fc_positions(p);
+    const int64_t pixels = fc_product(p->out_size[1], p->out_size[2]);
     int found = -1, enough = 0;
     for (int id = 0; id < FC_WINOGRAD_FORMS && !enough; ++id)
         if (FORMS[id].axes == axes && FORMS[id].taps == taps && (axes == 1 || p->kernel[1] == p->kernel[2])) {
@@ -25,7 +25,8 @@ int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form
     if (found < 0)
         return 0;
     *form = (fc_winograd_form){.id = (fc_winograd_form_id)found, .axes = axes, .by_default = enough, .elements = 1};
-    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+    form->edge[0] = form->reach[0] = 1;
+    for (int axis = 1; axis < FC_SPATIAL; ++axis) {
         form->edge[axis] = p->kernel[axis] > 1 ? FORMS[found].edge : 1;
         form->reach[axis] = form->edge[axis] + p->kernel[axis] - 1;
         form->elements *= form->reach[axis];
@@ -41,7 +42,7 @@ fc_winograd_form fc_winograd_form_of(const fc_problem *p, int grad_weight) {
 
 int fc_winograd_supports(const fc_problem *p) {
     fc_winograd_form form;
-    int64_t plain = p->kernel[0] == 1 && p->offset[0] == 0 && p->in_size[0] == p->out_size[0];
+    int plain = 1;
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
         plain = plain && p->stride[axis] == 1 && p->dilation[axis] == 1;
     return plain && fc_winograd_find_form(p, 0, &form);
@@ -100,14 +101,15 @@ void fc_winograd_transform(const fc_winograd_tiling *tiling, const fc_winograd_s
         const int below = last.count == s.count && last.column == s.column && last.n == s.n && last.depth == s.depth &&
                           last.row + edge[1] == s.row;
         const fc_image *image = source->image;
-        const char *plane =
-            image->data + s.n * image->batch + s.depth * image->axis[0] + source->first * image->channel;
+        const int64_t depth = s.depth + source->depth;
+        const int inside = depth >= 0 && depth < source->size[0];
+        const char *plane = image->data + s.n * image->batch + depth * image->axis[0] + source->first * image->channel;
         const char *from[FC_WINOGRAD_REACH];
         for (int64_t r = 0; r < window[1]; ++r) {
             char *row = buffer + (s.row + r) % window[1] * row_bytes;
             if (!below || r >= window[1] - edge[1])
-                fill_row(tiling->p->kernels, source, plane, s.row + r + source->offset[1], s.column + source->offset[2],
-                         pixels, row);
+                fill_row(tiling->p->kernels, source, plane, inside ? s.row + r + source->offset[1] : -1,
+                         s.column + source->offset[2], pixels, row);
             from[r] = row;
         }
         for (int64_t r = 1; window[1] == 1 && r < window[2]; ++r) /* a line across: from each of its elements */

@@ -8,7 +8,8 @@ With interpolation points p_0, ..., p_(n-2) and infinity, and M(x) = (x - p_0) .
     A^T, column i:    (1, p_i, p_i^2, ...);                  last column: (0, ..., 0, 1)
 
 The gradient of the taps is the transpose of that: g = G^T ((A y) * (B^T d)), y being the gradient of the outputs.
-Along two axes the transforms are applied to the rows of a tile, then to its columns. The points are 0 and pairs +-p.
+Along two axes the transforms are applied to the rows of a tile, then to its columns; taps along depth are added one by
+one, which is F(1, r). The points are 0 and pairs +-p.
 0, +-11/16, +-23/16 keeps the error of F(4x4, 3x3) three to seven times below that of 0, +-1, +-2. Every constant but
 those of G is exact in float32.
 
@@ -39,7 +40,7 @@ SUM_TILES = 56
 LEAST_CHANNELS = 32
 """With fewer, 3x3 is done by F(2x2, 3x3) instead of F(4x4, 3x3), whose error would be too large."""
 LEAST_OUTPUTS = 150
-"""The same for the gradient of the weights, outputs of an image."""
+"""The same for the gradient of the weights, outputs of a plane."""
 
 
 class Form(NamedTuple):
@@ -56,15 +57,16 @@ Matrix = list[list[Fraction]]
 
 def forms(kernel_size: tuple[int, ...], channels: int) -> tuple[Form, ...]:
     """The form along each axis for a kernel and its input channels; ValueError where there is none."""
-    long = [taps for taps in kernel_size if taps > 1]
+    long = [taps for taps in kernel_size[-2:] if taps > 1]
     if long not in ([3], [5], [7], [3, 3], [5, 5]):
         raise ValueError(f"no form of Winograd's algorithm for kernel_size={kernel_size}")
     outputs = 4 if long == [3] or (long == [3, 3] and channels >= LEAST_CHANNELS) else 2
-    return tuple(Form(outputs, taps) if taps > 1 else Form(1, 1) for taps in kernel_size)
+    plane = tuple(Form(outputs, taps) if taps > 1 else Form(1, 1) for taps in kernel_size[-2:])
+    return (*(Form(1, taps) for taps in kernel_size[:-2]), *plane)
 
 
 def gradient_forms(kernel_size: tuple[int, ...], outputs: int) -> tuple[Form, ...]:
-    """The form along each axis for the gradient of the weights, of images with so many outputs."""
+    """The form along each axis for the gradient of the weights, of planes with so many outputs."""
     return forms(kernel_size, LEAST_CHANNELS if outputs >= LEAST_OUTPUTS else 1)
 
 
@@ -85,9 +87,9 @@ def points(pairs: tuple[Fraction, ...]) -> list[Fraction]:
 def matrices(outputs: int, taps: int, pairs: tuple[Fraction, ...] | None = None) -> tuple[Matrix, Matrix, Matrix]:
     """A^T, G and B^T of F(outputs, taps) by the definition."""
     n = outputs + taps - 1
-    if n == 1:
-        one = [[Fraction(1)]]
-        return one, one, one
+    if outputs == 1:
+        unit = [[Fraction(i == j) for j in range(taps)] for i in range(taps)]
+        return [[Fraction(1)] * taps], unit, unit
     where = points(PAIRS[n] if pairs is None else pairs)
     if n != len(where) + 1:
         raise ValueError(f"F({outputs}, {taps}) needs {n - 1} points")
@@ -128,9 +130,10 @@ def roundings(kernel_size: tuple[int, ...], channels: int) -> int:
     The products of a sum and the sums; and, along each axis with P pairs of points, 2 P in B^T, one more than taps in G
     (one of them in its constants) and P + 2 in A^T, multiplications and additions counted apart.
     """
-    count = min(channels, SUM) + -(-channels // SUM)
+    depths = math.prod(kernel_size[:-2])
+    count = min(channels, SUM) + depths * -(-channels // SUM)
     for outputs, taps in forms(kernel_size, channels):
-        if taps > 1:
+        if outputs > 1:
             pairs = (outputs + taps - 2) // 2
             count += 2 * pairs + (taps + 1) + (pairs + 2)
     return count
@@ -138,11 +141,11 @@ def roundings(kernel_size: tuple[int, ...], channels: int) -> int:
 
 def gradient_roundings(kernel_size: tuple[int, ...], output_size: tuple[int, ...], images: int) -> int:
     """Count as `roundings` does for the gradient of the weights: 2 P in B^T, outputs in A and P + 4 in G^T."""
-    shape = gradient_forms(kernel_size, math.prod(output_size))
+    shape = gradient_forms(kernel_size, math.prod(output_size[-2:]))
     tiles = images * math.prod(-(-size // form.outputs) for size, form in zip(output_size, shape, strict=True))
     count = min(tiles, SUM_TILES) + -(-tiles // SUM_TILES)
     for outputs, taps in shape:
-        if taps > 1:
+        if outputs > 1:
             pairs = (outputs + taps - 2) // 2
             count += 2 * pairs + outputs + (pairs + 4)
     return count
@@ -230,7 +233,7 @@ def gradient_magnitude(
     v, u = (a.reshape(len(a), groups, a.shape[1] // groups, *a.shape[2:]) for a in (v, u))
     channels = v.shape[2]
     back = []
-    for axis, (outputs, taps) in enumerate(gradient_forms(kernel_size, math.prod(u.shape[3:])), 3):
+    for axis, (outputs, taps) in enumerate(gradient_forms(kernel_size, math.prod(u.shape[3:][-2:])), 3):
         at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(outputs, taps))
         tiles = -(-u.shape[axis] // outputs)
         v = _tiles(v, axis, offset[axis - 3], tiles, outputs, len(bt)) @ bt.T
