@@ -12,12 +12,12 @@
 #include "algorithms/cost.h"
 #include "algorithms/pointwise.h"
 
-enum { ROWS = 256, COLUMN_BYTES = 512 << 10, MOST_COLUMN_BYTES = 2 << 20 };
+enum { ROWS = 256, COLUMN_BYTES = 512 << 10, MOST_COLUMN_BYTES = 2 << 20, MOST_TAPS = 4096 };
 
 typedef struct col2im_run {
     const fc_problem *whole;
     int64_t taps, block, blocks; /* channels of a task */
-    int64_t band;                /* rows of grad_output whose columns are made at once */
+    int64_t rows, pixels;        /* of grad_output, and of each of these, whose columns are made at once */
     ptrdiff_t pitch;             /* bytes between rows of columns */
     char **columns, **scratch;   /* a thread each */
 } col2im_run;
@@ -53,11 +53,14 @@ static void plan(col2im_run *run, const fc_problem *whole, int threads) {
     run->whole = whole;
     run->taps = fc_taps(whole);
     run->block = fc_channel_block(whole->in_channels, run->taps, ROWS);
-    const int64_t rows = fc_product(run->block, run->taps);
-    run->band = fc_max(COLUMN_BYTES / item / fc_max(fc_product(rows, width), 1), 1);
-    run->band = fc_min(run->band, whole->out_size[1]);
-    run->band = fc_ceil_div(whole->out_size[1], fc_ceil_div(whole->out_size[1], run->band)); /* even bands */
-    run->pitch = fc_round_up(fc_product(run->band, width) * item, 64);
+    /* Even bands; of whole panels where a row is too long for one. */
+    const int64_t fit = fc_max(COLUMN_BYTES / item / fc_product(run->block, run->taps), 1);
+    const int64_t panel = (int64_t)whole->kernels->lanes * whole->kernels->tile_vectors;
+    const int64_t parts = fc_ceil_div(width, fit), height = whole->out_size[1];
+    run->pixels = parts == 1 ? width : fc_min(fc_round_up(fc_ceil_div(width, parts), panel), width);
+    run->rows = fc_min(fc_max(fit / run->pixels, 1), height);
+    run->rows = fc_ceil_div(height, fc_ceil_div(height, run->rows));
+    run->pitch = fc_round_up(run->rows * run->pixels * item, 64);
     if (run->pitch % 1024 == 0)
         run->pitch += 64;
     const int64_t images = whole->batch * whole->groups;
@@ -68,16 +71,15 @@ static void plan(col2im_run *run, const fc_problem *whole, int threads) {
 
 int fc_col2im_supports(const fc_problem *whole) {
     col2im_run run;
-    const int64_t pixels = fc_product(whole->out_size[1], whole->out_size[2]);
-    if (!weights_are_dense(whole) || pixels > INT32_MAX)
+    if (!weights_are_dense(whole) || fc_taps(whole) > MOST_TAPS)
         return 0;
     plan(&run, whole, 1);
     return fc_product(fc_product(run.block, run.taps), run.pitch) <= MOST_COLUMN_BYTES;
 }
 
-/* A band of rows of grad_output, of one depth. */
+/* Pixels of grad_output: of one depth, some of each of some rows. */
 typedef struct band {
-    int64_t depth, row, rows;
+    int64_t depth, row, rows, pixel, pixels;
 } band;
 
 /* A band against some channels: their columns. */
@@ -90,12 +92,13 @@ static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, in
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
         p.in_size[axis] = p.out_size[axis] = p.kernel[axis] = p.stride[axis] = p.dilation[axis] = 1;
     p.in_size[1] = p.out_size[1] = b->rows;
-    p.in_size[2] = p.out_size[2] = whole->out_size[2];
+    p.in_size[2] = p.out_size[2] = b->pixels;
     p.x = whole->y;
-    p.x.data += n * whole->y.batch + group * whole->y.group + b->depth * whole->y.axis[0] + b->row * whole->y.axis[1];
+    p.x.data += n * whole->y.batch + group * whole->y.group + b->depth * whole->y.axis[0] +
+                b->row * whole->y.axis[1] + b->pixel * whole->y.axis[2];
     p.y.data = columns;
     p.y.channel = run->pitch;
-    p.y.axis[1] = whole->out_size[2] * item;
+    p.y.axis[1] = b->pixels * item;
     p.y.axis[2] = item;
     p.w.data = whole->w.data + group * whole->w.group + channel * whole->w.in;
     if (is_turned(whole)) /* to the tap that lies first */
@@ -107,7 +110,7 @@ static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, in
 
 static void lay_out(col2im_run *run, fc_arena *arena, const fc_problem *whole, int threads) {
     plan(run, whole, threads);
-    const band all = {0, 0, run->band};
+    const band all = {0, 0, run->rows, 0, run->pixels};
     const fc_problem product = product_of(run, 0, 0, 0, &all, NULL);
     const int64_t bytes = (int64_t)fc_pointwise_scratch_bytes(&product, 1);
     run->columns = fc_arena_take(arena, threads, sizeof(char *));
@@ -129,23 +132,23 @@ size_t fc_col2im_scratch_bytes(const fc_problem *whole, int threads) {
     return arena.used;
 }
 
-/* Those of its rows that a tap adds where there is an image. */
-static fc_range rows_of(const fc_problem *whole, const band *b, int64_t tap) {
-    const fc_range down = fc_valid_positions(whole, 1, tap);
-    const int64_t begin = fc_max(b->row, down.begin);
-    return (fc_range){begin, fc_max(fc_min(b->row + b->rows, down.end), begin)};
+/* Positions of an axis, `count` from `first` on, that a tap adds where there is an image. */
+static fc_range added(const fc_problem *whole, int axis, int64_t tap, int64_t first, int64_t count) {
+    const fc_range valid = fc_valid_positions(whole, axis, tap);
+    const int64_t begin = fc_max(first, valid.begin);
+    return (fc_range){begin, fc_max(fc_min(first + count, valid.end), begin)};
 }
 
 /* Rows of one tap, some of their pixels; line: where the tap adds pixel 0 of row 0. */
 static void add_part(const col2im_run *run, char *line, const char *columns, const band *b, fc_range down,
                      fc_range along) {
     const fc_problem *whole = run->whole;
-    const ptrdiff_t item = whole->kernels->itemsize, pitch = whole->out_size[2] * item;
+    const ptrdiff_t item = whole->kernels->itemsize, pitch = b->pixels * item;
     const ptrdiff_t row = whole->stride[1] * whole->x.axis[1], column = whole->stride[2] * whole->x.axis[2];
     if (along.begin < along.end)
         whole->kernels->add_matrix(
             (fc_matrix){line + down.begin * row + along.begin * column, row, column},
-            (fc_matrix){(char *)columns + (down.begin - b->row) * pitch + along.begin * item, pitch, item},
+            (fc_matrix){(char *)columns + (down.begin - b->row) * pitch + (along.begin - b->pixel) * item, pitch, item},
             down.end - down.begin, along.end - along.begin);
 }
 
@@ -153,7 +156,7 @@ static void add_part(const col2im_run *run, char *line, const char *columns, con
 static void add_pair(const col2im_run *run, char *line, const char *even, const char *odd, const band *b, fc_range down,
                      fc_range first, fc_range second) {
     const fc_problem *whole = run->whole;
-    const ptrdiff_t item = whole->kernels->itemsize, pitch = whole->out_size[2] * item;
+    const ptrdiff_t item = whole->kernels->itemsize, pitch = b->pixels * item;
     const ptrdiff_t row = whole->stride[1] * whole->x.axis[1];
     const fc_range both = {fc_max(first.begin, second.begin), fc_min(first.end, second.end)};
     if (both.begin >= both.end) {
@@ -161,7 +164,7 @@ static void add_pair(const col2im_run *run, char *line, const char *even, const 
         add_part(run, line + item, odd, b, down, second);
         return;
     }
-    const ptrdiff_t from = (down.begin - b->row) * pitch + both.begin * item;
+    const ptrdiff_t from = (down.begin - b->row) * pitch + (both.begin - b->pixel) * item;
     add_part(run, line, even, b, down, (fc_range){first.begin, both.begin});
     add_part(run, line + item, odd, b, down, (fc_range){second.begin, both.begin});
     whole->kernels->add_turns(line + down.begin * row + 2 * both.begin * item, row, even + from, odd + from, pitch,
@@ -185,14 +188,14 @@ static void add_columns(const col2im_run *run, char *plane, const char *columns,
     for (int64_t z = 0; z < kernel[0]; ++z) {
         const int64_t d = b->depth * whole->stride[0] + z * whole->dilation[0] + whole->offset[0];
         for (int64_t h = 0; h < kernel[1]; ++h, columns += kernel[2] * next) {
-            const fc_range down = rows_of(whole, b, h);
+            const fc_range down = added(whole, 1, h, b->row, b->rows);
             char *line = plane + d * whole->x.axis[0] + (h * whole->dilation[1] + whole->offset[1]) * whole->x.axis[1];
             for (int64_t w = 0; w < kernel[2] && d >= 0 && d < whole->in_size[0]; ++w) {
                 char *at = line + (w * whole->dilation[2] + whole->offset[2]) * whole->x.axis[2];
-                const fc_range along = fc_valid_positions(whole, 2, w);
+                const fc_range along = added(whole, 2, w, b->pixel, b->pixels);
                 if (pairs && w + 1 < kernel[2]) {
                     add_pair(run, at, columns + w * next, columns + (w + 1) * next, b, down, along,
-                             fc_valid_positions(whole, 2, w + 1));
+                             added(whole, 2, w + 1, b->pixel, b->pixels));
                     ++w;
                 } else {
                     add_part(run, at, columns + w * next, b, down, along);
@@ -218,13 +221,16 @@ static void task_of(void *context, int64_t task, int thread) {
     const int64_t channel = task % run->blocks * run->block, group = task / run->blocks % whole->groups;
     const int64_t n = task / run->blocks / whole->groups;
     const int64_t channels = fc_min(run->block, whole->in_channels - channel);
+    const int64_t bands = fc_ceil_div(whole->out_size[1], run->rows);
+    const int64_t parts = fc_ceil_div(whole->out_size[2], run->pixels);
     char *planes = whole->x.data + n * whole->x.batch + group * whole->x.group + channel * whole->x.channel;
     for (int64_t c = 0; c < channels; ++c)
         clear(whole, n, group, channel + c);
     for (int64_t depth = 0; depth < whole->out_size[0]; ++depth)
-        for (int64_t row = 0, rows; row < whole->out_size[1]; row += rows) {
-            rows = fc_min(run->band, whole->out_size[1] - row);
-            const band b = {depth, row, rows};
+        for (int64_t part = 0; part < bands * parts; ++part) {
+            const int64_t row = part / parts * run->rows, pixel = part % parts * run->pixels;
+            const band b = {depth, row, fc_min(run->rows, whole->out_size[1] - row), pixel,
+                            fc_min(run->pixels, whole->out_size[2] - pixel)};
             const char *columns = run->columns[thread];
             const fc_problem product = product_of(run, n, group, channel, &b, run->columns[thread]);
             fc_pointwise_forward(&product, run->scratch[thread], 1);
@@ -243,9 +249,10 @@ void fc_col2im_run(const fc_problem *whole, void *scratch, int threads) {
 double fc_col2im_cost(const fc_problem *whole) {
     col2im_run run;
     plan(&run, whole, 1);
-    const band all = {0, 0, run.band};
+    const band all = {0, 0, run.rows, 0, run.pixels};
     const fc_problem product = product_of(&run, 0, 0, 0, &all, NULL);
-    const double bands = (double)fc_ceil_div(whole->out_size[1], run.band) * (double)whole->out_size[0];
+    const double bands = (double)(fc_ceil_div(whole->out_size[1], run.rows) * fc_ceil_div(whole->out_size[2], run.pixels)) *
+                         (double)whole->out_size[0];
     const double rows = (double)whole->in_channels * (double)run.taps * (double)(whole->out_size[1] * whole->out_size[0]);
     const int packed = whole->x.axis[2] == whole->kernels->itemsize;
     const double element = packed && whole->stride[2] == 1 ? FC_COST_COL2IM_VECTOR / whole->kernels->lanes
