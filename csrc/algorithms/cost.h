@@ -99,6 +99,7 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_GRAD_PACK_LAST 8.2
 #define FC_COST_GRAD_GATHER 1.6
 #define FC_COST_GRAD_GATHER_SCATTERED 5.8 /* strided, or channels last */
+#define FC_COST_GRAD_GATHER_RUNS 0.5        /* lanes that lie together */
 #define FC_COST_GRAD_GATHER_ROW 390
 #define FC_COST_GRAD_STORE 1.7
 #define FC_COST_GRAD_STORE_TAPS 2.4 /* a tap at a time */

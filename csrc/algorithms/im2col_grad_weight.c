@@ -1,7 +1,8 @@
 /* Gradient of the weights as a matrix product: grad_output times the matrix of image patches, never stored whole.
  *
  * Lanes run along (tap, input channel): for a block of output pixels, the patches of one panel of lanes are gathered
- * from the image, a register transpose where channels lie apart and pixels together. Rows of a tile are output
+ * from the image, a register transpose where channels lie apart and pixels together. Where channels are few, lanes are
+ * ordered as their elements lie in the image, and whole runs of them are copied. Rows of a tile are output
  * channels, broadcast from grad_output where it lies; the reduction runs over pixels, blocks of pixels and the batch in
  * that order, whatever the threads. Accumulator: the dtype itself, started anew every block of pixels.
  */
@@ -10,16 +11,30 @@
 
 #include <string.h>
 
-enum { BLOCK_PIXELS = 256, OUT_BLOCK = 512 };
+enum { BLOCK_PIXELS = 256, OUT_BLOCK = 512, FEW_CHANNELS = 16 };
 
 typedef struct im2col_run {
     const fc_problem *p;
     int64_t lanes, panel, panels; /* lanes: taps x input channels */
+    ptrdiff_t line;               /* bytes of a panel, with room behind it for what a run copies too many */
+    int runs, channels_inside;    /* elements of neighbouring lanes are copied together; channels are the inner ones */
+    const char *end;              /* of the input */
     int64_t out_block, out_blocks;
     ptrdiff_t *step_offsets, *line_offsets; /* pixels of an image row; lines of the patches */
     ptrdiff_t **pixel_offsets;
     char **patches, **sums;
 } im2col_run;
+
+/* Whether lanes can be ordered so that some of them in a row lie in a row in the image. */
+static int has_runs(const fc_problem *p) {
+    const ptrdiff_t item = p->kernels->itemsize;
+    int forwards = p->x.batch >= 0 && p->x.group >= 0 && p->x.channel >= 0;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        forwards = forwards && p->x.axis[axis] >= 0;
+    if (!forwards || p->in_channels >= FEW_CHANNELS || p->dilation[2] != 1 || p->kernel[2] < 2)
+        return 0;
+    return p->x.axis[2] == item || (p->x.channel == item && p->x.axis[2] == p->in_channels * item);
+}
 
 static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int threads) {
     const size_t item = (size_t)p->kernels->itemsize;
@@ -27,6 +42,13 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     run->lanes = fc_taps(p) * p->in_channels;
     run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
     run->panels = fc_ceil_div(run->lanes, run->panel);
+    run->runs = has_runs(p);
+    run->channels_inside = !run->runs || p->x.axis[2] != p->kernels->itemsize;
+    run->line = (run->panel + (run->runs ? p->kernels->lanes : 0)) * p->kernels->itemsize;
+    run->end = p->x.data + (p->batch - 1) * p->x.batch + (p->groups - 1) * p->x.group +
+               (p->in_channels - 1) * p->x.channel + p->kernels->itemsize;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        run->end += (p->in_size[axis] - 1) * p->x.axis[axis];
     run->step_offsets = fc_arena_take(arena, BLOCK_PIXELS, sizeof(ptrdiff_t));
     run->line_offsets = fc_arena_take(arena, BLOCK_PIXELS, sizeof(ptrdiff_t));
     run->pixel_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
@@ -34,7 +56,7 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     run->sums = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
         ptrdiff_t *pixel_offsets = fc_arena_take(arena, BLOCK_PIXELS, sizeof(ptrdiff_t));
-        char *patches = fc_arena_take(arena, BLOCK_PIXELS * run->panel, item);
+        char *patches = fc_arena_take(arena, BLOCK_PIXELS, (size_t)run->line);
         char *sums = fc_arena_take(
             arena, fc_round_up(fc_min(p->out_channels, OUT_BLOCK), p->kernels->tile_rows) * run->panel, item);
         if (arena->base) {
@@ -52,33 +74,72 @@ size_t fc_im2col_grad_weight_scratch_bytes(const fc_problem *p, int threads) {
     return arena.used;
 }
 
-/* Lanes [first, first + count) of a panel belong to one tap: input channels channel, channel + 1, ... */
+/* Lanes [first, first + count) of a panel: input channels from `channel` on of one tap, or what follows them as a run. */
 typedef struct tap_lanes {
     int64_t tap[FC_SPATIAL], first, count, channel;
 } tap_lanes;
 
 static int64_t split_panel(const im2col_run *run, int64_t panel, int64_t at, tap_lanes *lanes) {
     const fc_problem *p = run->p;
-    const int64_t lane = panel * run->panel + at;
+    const int64_t lane = panel * run->panel + at, taps = fc_taps(p);
     const int64_t end = fc_min(run->panel, run->lanes - panel * run->panel);
     if (at >= end)
         return 0;
-    int64_t tap = lane / p->in_channels;
-    lanes->channel = lane % p->in_channels;
+    int64_t tap = run->channels_inside ? lane / p->in_channels : lane % taps;
+    lanes->channel = run->channels_inside ? lane % p->in_channels : lane / taps;
     lanes->first = at;
-    lanes->count = fc_min(end - at, p->in_channels - lanes->channel);
     for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
         lanes->tap[axis] = tap % p->kernel[axis];
         tap /= p->kernel[axis];
     }
+    const int64_t columns = p->kernel[2] - lanes->tap[2];
+    const int64_t together = !run->runs             ? p->in_channels - lanes->channel
+                             : run->channels_inside ? columns * p->in_channels - lanes->channel
+                                                    : columns;
+    lanes->count = fc_min(end - at, together);
     return lanes->count;
+}
+
+/* Column of the tap of the i-th lane of a run, and its channel. */
+static int64_t column_of(const im2col_run *run, const tap_lanes *lanes, int64_t i, int64_t *channel) {
+    const int64_t inside = run->channels_inside ? run->p->in_channels : 1, at = lanes->channel % inside + i;
+    *channel = run->channels_inside ? at % inside : lanes->channel;
+    return lanes->tap[2] + at / inside;
+}
+
+/* A run of lanes of `count` pixels of one output row; src: the first lane's element of the first of them. */
+static void copy_runs(const im2col_run *run, const tap_lanes *lanes, const char *src, int64_t first, int64_t count,
+                      char *dst) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t item = p->kernels->itemsize, step = p->stride[2] * p->x.axis[2];
+    const ptrdiff_t bytes = fc_round_up(lanes->count, p->kernels->lanes) * item;
+    int64_t channel, inner, last = column_of(run, lanes, lanes->count - 1, &inner);
+    const int64_t begin = fc_min(fc_max(fc_valid_positions(p, 2, lanes->tap[2]).begin - first, 0), count);
+    int64_t end = fc_max(fc_min(fc_valid_positions(p, 2, last).end - first, count), begin);
+    while (end > begin && src + (end - 1) * step + bytes > run->end)
+        --end;
+    p->kernels->copy_runs(dst + begin * run->line, run->line, src + begin * step, step, end - begin, lanes->count);
+    for (int64_t q = 0; q < count; q = q + 1 == begin ? fc_max(end, begin) : q + 1) {
+        if (q >= begin && q < end) { /* there is nothing in front */
+            q = end - 1;
+            continue;
+        }
+        for (int64_t i = 0; i < lanes->count; ++i) {
+            const int64_t column = (first + q) * p->stride[2] + column_of(run, lanes, i, &channel) + p->offset[2];
+            char *to = dst + q * run->line + i * item;
+            if (column < 0 || column >= p->in_size[2])
+                memset(to, 0, (size_t)item);
+            else
+                memcpy(to, src + q * step + i * item, (size_t)item);
+        }
+    }
 }
 
 /* Patches of `count` pixels of one output row, from position `at` on, into lines from `dst` on. */
 static void gather_row(const im2col_run *run, int64_t n, int64_t group, int64_t panel, const int64_t at[FC_SPATIAL],
                        int64_t count, char *dst) {
     const fc_problem *p = run->p;
-    const ptrdiff_t item = p->kernels->itemsize, line = run->panel * item;
+    const ptrdiff_t item = p->kernels->itemsize, line = run->line;
     const char *rows[64 * FC_MAX_TILE_VECTORS];
     tap_lanes lanes;
     for (int64_t done = 0; split_panel(run, panel, done, &lanes); done += lanes.count) {
@@ -86,13 +147,20 @@ static void gather_row(const im2col_run *run, int64_t n, int64_t group, int64_t 
         int64_t begin = fc_min(fc_max(fc_valid_positions(p, 2, lanes.tap[2]).begin - at[2], 0), count);
         int64_t end = fc_max(fc_min(fc_valid_positions(p, 2, lanes.tap[2]).end - at[2], count), begin);
         const char *src = p->x.data + n * p->x.batch + group * p->x.group + lanes.channel * p->x.channel;
+        int met = 1;
         for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-            const int64_t position = (at[axis] + (axis == 2 ? begin : 0)) * p->stride[axis] +
-                                     lanes.tap[axis] * p->dilation[axis] + p->offset[axis];
-            if (axis < 2 && (position < 0 || position >= p->in_size[axis]))
-                end = begin = count; /* nothing of this row meets the tap */
+            const int64_t position =
+                at[axis] * p->stride[axis] + lanes.tap[axis] * p->dilation[axis] + p->offset[axis];
+            met = met && (axis == 2 || (position >= 0 && position < p->in_size[axis]));
             src += position * p->x.axis[axis];
         }
+        if (met && run->runs) {
+            copy_runs(run, &lanes, src, at[2], count, to);
+            continue;
+        }
+        if (!met) /* nothing of this row meets the tap */
+            end = begin = count;
+        src += begin * p->stride[2] * p->x.axis[2];
         for (int64_t m = 0; m < lanes.count; ++m)
             rows[m] = src + m * p->x.channel;
         p->kernels->gather_lanes(to, line, lanes.count, rows, 0, run->step_offsets, begin);
@@ -106,7 +174,7 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
     const im2col_run *run = context;
     const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
-    const ptrdiff_t item = kernels->itemsize, line = run->panel * item;
+    const ptrdiff_t item = kernels->itemsize, line = run->line, sums_line = run->panel * item;
     const int64_t out_block = task % run->out_blocks, panel = task / run->out_blocks % run->panels;
     const int64_t group = task / (run->out_blocks * run->panels);
     const int64_t k_begin = out_block * run->out_block, k_end = fc_min(k_begin + run->out_block, p->out_channels);
@@ -116,7 +184,7 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
     ptrdiff_t *pixel_offsets = run->pixel_offsets[thread];
     const int64_t positions = fc_positions(p);
 
-    memset(sums, 0, (size_t)((k_end - k_begin) * line));
+    memset(sums, 0, (size_t)((k_end - k_begin) * sums_line));
     memset(patches, 0, (size_t)(BLOCK_PIXELS * line)); /* lanes past the last stay 0 */
     for (int64_t n = 0; n < p->batch; ++n)
         for (int64_t q0 = 0; q0 < positions; q0 += BLOCK_PIXELS) {
@@ -132,17 +200,20 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
             }
             const char *y = p->y.data + n * p->y.batch + group * p->y.group + k_begin * p->y.channel;
             fc_run_tiles(kernels, k_end - k_begin, vectors, count, y, p->y.channel, pixel_offsets, patches,
-                         run->line_offsets, sums, line, 1, NULL);
+                         run->line_offsets, sums, sums_line, 1, NULL);
         }
 
     tap_lanes part;
-    for (int64_t done = 0; split_panel(run, panel, done, &part); done += part.count) {
-        char *dst = p->w.data + group * p->w.group + k_begin * p->w.out + part.channel * p->w.in;
-        for (int axis = 0; axis < FC_SPATIAL; ++axis)
-            dst += part.tap[axis] * p->w.axis[axis];
-        kernels->copy_matrix((fc_matrix){dst, p->w.out, p->w.in}, (fc_matrix){sums + part.first * item, line, item},
-                             k_end - k_begin, part.count);
-    }
+    for (int64_t done = 0; split_panel(run, panel, done, &part); done += part.count)
+        for (int64_t i = 0, count; i < part.count; i += count) { /* lanes of one tap, or of one channel */
+            int64_t channel;
+            const int64_t column = column_of(run, &part, i, &channel);
+            count = run->channels_inside ? fc_min(part.count - i, p->in_channels - channel) : part.count;
+            char *dst = p->w.data + group * p->w.group + k_begin * p->w.out + channel * p->w.in +
+                        part.tap[0] * p->w.axis[0] + part.tap[1] * p->w.axis[1] + column * p->w.axis[2];
+            kernels->copy_matrix((fc_matrix){dst, p->w.out, run->channels_inside ? p->w.in : p->w.axis[2]},
+                                 (fc_matrix){sums + (part.first + i) * item, sums_line, item}, k_end - k_begin, count);
+        }
 }
 
 void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads) {
@@ -151,7 +222,7 @@ void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads) {
     lay_out(&run, &arena, p, threads);
     for (int64_t i = 0; i < BLOCK_PIXELS; ++i) {
         run.step_offsets[i] = i * p->stride[2] * p->x.axis[2];
-        run.line_offsets[i] = i * run.panel * p->kernels->itemsize;
+        run.line_offsets[i] = i * run.line;
     }
     run.out_block =
         fc_grad_weight_block(p->out_channels, OUT_BLOCK, p->groups * run.panels, threads, p->kernels->tile_rows);
@@ -172,11 +243,13 @@ double fc_im2col_grad_weight_cost(const fc_problem *p) {
     double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, kernels->tile_rows, most);
     if (vectors % most)
         slots += fc_rows_slots(p->out_channels, kernels->tile_rows, vectors % most);
-    const int near = p->stride[2] == 1 && !fc_channels_last(p, &p->x);
+    const double gather = has_runs(p)                                               ? FC_COST_GRAD_GATHER_RUNS
+                          : p->stride[2] == 1 && !fc_channels_last(p, &p->x) ? FC_COST_GRAD_GATHER
+                                                                                    : FC_COST_GRAD_GATHER_SCATTERED;
     const int far = bytes > FC_GRAD_FAR_BYTES && fc_taps(p) > 1;
     return (double)p->groups *
            (FC_COST_GRAD_SLOT * slots * pixels + FC_COST_GRAD_TILE * panels * tiles +
-            (near ? FC_COST_GRAD_GATHER : FC_COST_GRAD_GATHER_SCATTERED) * pixels * (double)lanes * out_blocks +
+            gather * pixels * (double)lanes * out_blocks +
             FC_COST_GRAD_GATHER_ROW * panels * taps_a_panel * (double)(p->out_size[0] * p->out_size[1]) * out_blocks +
             (far ? FC_COST_GRAD_STORE_TAPS + FC_COST_GRAD_STORE_FAR : FC_COST_GRAD_STORE_TAPS) * out * (double)lanes);
 }

@@ -45,6 +45,9 @@ typedef struct fc_matrix { /* element (r, c) lies at data + r * row + c * column
     ptrdiff_t row, column;
 } fc_matrix;
 typedef void (*fc_copy_matrix_fn)(fc_matrix dst, fc_matrix src, ptrdiff_t rows, ptrdiff_t columns);
+/* dst[r][i] = src[r][i], of `count` elements as many as make whole vectors; steps in bytes */
+typedef void (*fc_copy_runs_fn)(char *dst, ptrdiff_t dst_step, const char *src, ptrdiff_t src_step, ptrdiff_t runs,
+                                ptrdiff_t count);
 
 /* x[r][c] = activation(x[r][c] + bias of its row, or of its column); columns are contiguous. */
 typedef void (*fc_finish_fn)(char *x, ptrdiff_t ldx, ptrdiff_t rows, ptrdiff_t columns, const fc_finish *finish);
