@@ -404,25 +404,26 @@ fc_status fc_conv_transpose_grad_weight(fc_dtype dtype, const fc_tensor *grad_ou
 
 typedef struct bias_run {
     const fc_kernels *kernels;
-    const fc_tensor *grad_output;
+    fc_tensor grad_output; /* axes that lie together merged */
     const fc_vector *grad_bias;
 } bias_run;
 
-/* One output channel: rows in the dtype, across rows and the batch in double, in order. */
+/* One output channel: SUMMED elements at a time in the dtype, these sums and the batch in double, in order. */
 static void grad_bias_task(void *context, int64_t channel, int thread) {
+    enum { SUMMED = 2048 };
     (void)thread;
     const bias_run *run = context;
-    const fc_tensor *g = run->grad_output;
+    const fc_tensor *g = &run->grad_output;
     const ptrdiff_t item = run->kernels->itemsize;
     double sum = 0;
     for (int64_t n = 0; n < g->size[0]; ++n)
         for (int64_t d = 0; d < g->size[2]; ++d)
-            for (int64_t h = 0; h < g->size[3]; ++h) {
-                const char *row =
-                    (const char *)g->data +
-                    (n * g->stride[0] + channel * g->stride[1] + d * g->stride[2] + h * g->stride[3]) * item;
-                sum += run->kernels->sum_row(row, g->stride[4] * item, g->size[4]);
-            }
+            for (int64_t h = 0; h < g->size[3]; ++h)
+                for (int64_t w = 0; w < g->size[4]; w += SUMMED) {
+                    const char *row = fc_plane(g, n, channel, item) +
+                                      (d * g->stride[2] + h * g->stride[3] + w * g->stride[4]) * item;
+                    sum += run->kernels->sum_row(row, g->stride[4] * item, fc_min(SUMMED, g->size[4] - w));
+                }
     run->kernels->fill_row((char *)run->grad_bias->data + channel * run->grad_bias->stride * item, sum, 1);
 }
 
@@ -439,7 +440,9 @@ fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const 
         return status;
     if (grad_bias->size != grad_output->size[1])
         return FC_BAD_CHANNELS;
-    bias_run run = {kernels, grad_output, grad_bias};
+    bias_run run = {kernels, *grad_output, grad_bias};
+    fc_tensor *list[] = {&run.grad_output};
+    fc_merge_spatial(list, 1);
     fc_parallel(grad_output->size[1], fc_elementwise_threads(grad_output, options), grad_bias_task, &run);
     return FC_OK;
 }
