@@ -77,13 +77,8 @@ int fc_col2im_supports(const fc_problem *whole) {
     return fc_product(fc_product(run.block, run.taps), run.pitch) <= MOST_COLUMN_BYTES;
 }
 
-/* Pixels of grad_output: of one depth, some of each of some rows. */
-typedef struct band {
-    int64_t depth, row, rows, pixel, pixels;
-} band;
-
 /* A band against some channels: their columns. */
-static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, int64_t channel, const band *b,
+static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, int64_t channel, const fc_pixels *b,
                              char *columns) {
     const fc_problem *whole = run->whole;
     const ptrdiff_t item = whole->kernels->itemsize;
@@ -110,7 +105,7 @@ static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, in
 
 static void lay_out(col2im_run *run, fc_arena *arena, const fc_problem *whole, int threads) {
     plan(run, whole, threads);
-    const band all = {0, 0, run->rows, 0, run->pixels};
+    const fc_pixels all = {0, 0, run->rows, 0, run->pixels};
     const fc_problem product = product_of(run, 0, 0, 0, &all, NULL);
     const int64_t bytes = (int64_t)fc_pointwise_scratch_bytes(&product, 1);
     run->columns = fc_arena_take(arena, threads, sizeof(char *));
@@ -140,9 +135,8 @@ static fc_range added(const fc_problem *whole, int axis, int64_t tap, int64_t fi
 }
 
 /* Rows of one tap, some of their pixels; line: where the tap adds pixel 0 of row 0. */
-static void add_part(const col2im_run *run, char *line, const char *columns, const band *b, fc_range down,
+static void add_part(const fc_problem *whole, char *line, const char *columns, const fc_pixels *b, fc_range down,
                      fc_range along) {
-    const fc_problem *whole = run->whole;
     const ptrdiff_t item = whole->kernels->itemsize, pitch = b->pixels * item;
     const ptrdiff_t row = whole->stride[1] * whole->x.axis[1], column = whole->stride[2] * whole->x.axis[2];
     if (along.begin < along.end)
@@ -153,38 +147,32 @@ static void add_part(const col2im_run *run, char *line, const char *columns, con
 }
 
 /* Two taps that fill the gaps of each other; the pixels that only one of them adds, too. */
-static void add_pair(const col2im_run *run, char *line, const char *even, const char *odd, const band *b, fc_range down,
+static void add_pair(const fc_problem *whole, char *line, const char *even, const char *odd, const fc_pixels *b, fc_range down,
                      fc_range first, fc_range second) {
-    const fc_problem *whole = run->whole;
     const ptrdiff_t item = whole->kernels->itemsize, pitch = b->pixels * item;
     const ptrdiff_t row = whole->stride[1] * whole->x.axis[1];
     const fc_range both = {fc_max(first.begin, second.begin), fc_min(first.end, second.end)};
     if (both.begin >= both.end) {
-        add_part(run, line, even, b, down, first);
-        add_part(run, line + item, odd, b, down, second);
+        add_part(whole, line, even, b, down, first);
+        add_part(whole, line + item, odd, b, down, second);
         return;
     }
     const ptrdiff_t from = (down.begin - b->row) * pitch + (both.begin - b->pixel) * item;
-    add_part(run, line, even, b, down, (fc_range){first.begin, both.begin});
-    add_part(run, line + item, odd, b, down, (fc_range){second.begin, both.begin});
+    add_part(whole, line, even, b, down, (fc_range){first.begin, both.begin});
+    add_part(whole, line + item, odd, b, down, (fc_range){second.begin, both.begin});
     whole->kernels->add_turns(line + down.begin * row + 2 * both.begin * item, row, even + from, odd + from, pitch,
                               down.end - down.begin, both.end - both.begin);
-    add_part(run, line, even, b, down, (fc_range){both.end, first.end});
-    add_part(run, line + item, odd, b, down, (fc_range){both.end, second.end});
+    add_part(whole, line, even, b, down, (fc_range){both.end, first.end});
+    add_part(whole, line + item, odd, b, down, (fc_range){both.end, second.end});
 }
 
 static int adds_pairs(const fc_problem *whole) {
     return whole->stride[2] == 2 && whole->dilation[2] == 1 && whole->x.axis[2] == whole->kernels->itemsize;
 }
 
-/* Adds rows of columns, all taps of a channel, to its plane. */
-static void add_columns(const col2im_run *run, char *plane, const char *columns, const band *b) {
-    const fc_problem *whole = run->whole;
+void fc_add_columns(const fc_problem *whole, char *plane, const char *columns, ptrdiff_t next, const fc_pixels *b) {
     const int64_t *kernel = whole->kernel;
     const int pairs = adds_pairs(whole);
-    const ptrdiff_t next = is_turned(whole) ? -run->pitch : run->pitch;
-    if (next < 0)
-        columns += (run->taps - 1) * run->pitch;
     for (int64_t z = 0; z < kernel[0]; ++z) {
         const int64_t d = b->depth * whole->stride[0] + z * whole->dilation[0] + whole->offset[0];
         for (int64_t h = 0; h < kernel[1]; ++h, columns += kernel[2] * next) {
@@ -194,11 +182,11 @@ static void add_columns(const col2im_run *run, char *plane, const char *columns,
                 char *at = line + (w * whole->dilation[2] + whole->offset[2]) * whole->x.axis[2];
                 const fc_range along = added(whole, 2, w, b->pixel, b->pixels);
                 if (pairs && w + 1 < kernel[2]) {
-                    add_pair(run, at, columns + w * next, columns + (w + 1) * next, b, down, along,
+                    add_pair(whole, at, columns + w * next, columns + (w + 1) * next, b, down, along,
                              added(whole, 2, w + 1, b->pixel, b->pixels));
                     ++w;
                 } else {
-                    add_part(run, at, columns + w * next, b, down, along);
+                    add_part(whole, at, columns + w * next, b, down, along);
                 }
             }
         }
@@ -229,13 +217,15 @@ static void task_of(void *context, int64_t task, int thread) {
     for (int64_t depth = 0; depth < whole->out_size[0]; ++depth)
         for (int64_t part = 0; part < bands * parts; ++part) {
             const int64_t row = part / parts * run->rows, pixel = part % parts * run->pixels;
-            const band b = {depth, row, fc_min(run->rows, whole->out_size[1] - row), pixel,
+            const fc_pixels b = {depth, row, fc_min(run->rows, whole->out_size[1] - row), pixel,
                             fc_min(run->pixels, whole->out_size[2] - pixel)};
-            const char *columns = run->columns[thread];
+            /* Rows of columns are in the order of the weights; taps in that of the problem. */
+            const ptrdiff_t next = is_turned(whole) ? -run->pitch : run->pitch;
+            const char *columns = run->columns[thread] + (next < 0 ? (run->taps - 1) * run->pitch : 0);
             const fc_problem product = product_of(run, n, group, channel, &b, run->columns[thread]);
             fc_pointwise_forward(&product, run->scratch[thread], 1);
             for (int64_t c = 0; c < channels; ++c, columns += run->taps * run->pitch)
-                add_columns(run, planes + c * whole->x.channel, columns, &b);
+                fc_add_columns(whole, planes + c * whole->x.channel, columns, next, &b);
         }
 }
 
@@ -249,7 +239,7 @@ void fc_col2im_run(const fc_problem *whole, void *scratch, int threads) {
 double fc_col2im_cost(const fc_problem *whole) {
     col2im_run run;
     plan(&run, whole, 1);
-    const band all = {0, 0, run.rows, 0, run.pixels};
+    const fc_pixels all = {0, 0, run.rows, 0, run.pixels};
     const fc_problem product = product_of(&run, 0, 0, 0, &all, NULL);
     const double bands = (double)(fc_ceil_div(whole->out_size[1], run.rows) * fc_ceil_div(whole->out_size[2], run.pixels)) *
                          (double)whole->out_size[0];

@@ -4,6 +4,15 @@
 
 #include "algorithms/algorithm.h"
 
+/* Pixels of grad_output: of one depth, some of each of some rows. */
+typedef struct fc_pixels {
+    int64_t depth, row, rows, pixel, pixels;
+} fc_pixels;
+
+/* Adds to a plane of x what the taps of its channel have for some pixels: `columns` are those of the first tap, contiguous,
+ * row by row; the others' lie `next` bytes apart. Of the problem, geometry and the strides of x's axes are read. */
+void fc_add_columns(const fc_problem *whole, char *plane, const char *columns, ptrdiff_t next, const fc_pixels *pixels);
+
 /* `whole` is the forward problem that is being transposed: x is written, y read, and finish is that of x, a bias alone. */
 int fc_col2im_supports(const fc_problem *whole);
 /* For one image. */

@@ -4,8 +4,11 @@
  * image. Columns are (N, channels * taps, output positions); rows in the order channel, depth, height, width.
  * After Chellapilla, Puri and Simard 2006. Accumulator of col2im: the dtype itself, in the order of the taps.
  */
+#include "algorithms/col2im.h"
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
+
+#include <string.h>
 
 typedef struct patches_run {
     fc_problem p; /* geometry alone: in_size is the image, out_size the positions */
@@ -15,7 +18,10 @@ typedef struct patches_run {
 
 static void clear_line(const fc_kernels *kernels, char *dst, ptrdiff_t stride, int64_t count) {
     static const double zero = 0;
-    kernels->copy_matrix((fc_matrix){dst, 0, stride}, (fc_matrix){(char *)&zero, 0, 0}, 1, count);
+    if (stride == kernels->itemsize)
+        memset(dst, 0, (size_t)(count * stride));
+    else
+        kernels->copy_matrix((fc_matrix){dst, 0, stride}, (fc_matrix){(char *)&zero, 0, 0}, 1, count);
 }
 
 /* One tap of one channel: its positions in the image, its row of the columns. */
@@ -62,6 +68,12 @@ static void patches_task(void *context, int64_t task, int thread) {
         fc_clear_planes(p->kernels, run->image, n, channel);
     char *plane = fc_plane(run->image, n, channel, item);
     char *row = fc_plane(run->columns, n, channel * fc_taps(p), item);
+    if (run->back && run->columns->stride[4] == 1) {
+        fc_pixels pixels = {.rows = p->out_size[1], .pixels = p->out_size[2]};
+        for (; pixels.depth < p->out_size[0]; ++pixels.depth, row += p->out_size[1] * p->out_size[2] * item)
+            fc_add_columns(p, plane, row, run->columns->stride[1] * item, &pixels);
+        return;
+    }
     int64_t tap[FC_SPATIAL];
     for (tap[0] = 0; tap[0] < p->kernel[0]; ++tap[0])
         for (tap[1] = 0; tap[1] < p->kernel[1]; ++tap[1])
@@ -90,6 +102,7 @@ static fc_status run_patches(patches_run *run, fc_dtype dtype, const int64_t ker
         p->stride[axis] = p->out_size[axis] == 1 ? 1 : params->stride[axis];
         p->dilation[axis] = kernel[axis] == 1 ? 1 : params->dilation[axis];
         p->offset[axis] = -params->padding[axis][0];
+        p->x.axis[axis] = image->stride[2 + axis] * p->kernels->itemsize;
     }
     if (columns->size[0] != image->size[0])
         return FC_BAD_BATCH;
