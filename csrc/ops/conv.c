@@ -7,6 +7,7 @@
  */
 #include "algorithms/col2im.h"
 #include "algorithms/cost.h"
+#include "algorithms/dense.h"
 #include "ops/choose.h"
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
@@ -238,6 +239,11 @@ static int is_col2im(const fc_problem *whole, fc_algorithm_id asked) {
     return cost < phases;
 }
 
+/* Whether this is a dense layer, and may be computed as one. */
+static int is_dense(const fc_problem *p, const fc_options *options) {
+    return (is_policy(options) || options->algorithm == FC_IM2COL) && !p->finish.bias && fc_dense_supports(p);
+}
+
 /* What all phases need, or an algorithm that cannot do one. */
 static fc_status plan_phases(const fc_problem *whole, const fc_options *options, int threads, size_t *bytes,
                              int *unreached) {
@@ -300,6 +306,10 @@ static void run_other_planes(const fc_problem *whole, const fc_options *options,
 /* The transpose of `whole`, whose finish is that of the result. */
 static fc_status run_transposed(const fc_problem *whole, const fc_options *options) {
     const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
+    if (is_dense(whole, options)) {
+        fc_dense_grad_input(whole, threads);
+        return FC_OK;
+    }
     const int woven = is_woven(whole, options);
     const fc_problem plane = plane_problem(whole, 0);
     fc_options with = *options;
@@ -365,6 +375,10 @@ fc_status fc_conv_transpose_forward(fc_dtype dtype, const fc_tensor *input, cons
 
 static fc_status run_grad_weight(const fc_problem *p, const fc_options *options) {
     const int threads = fc_worthwhile_threads(p, fc_threads_for(options));
+    if (is_dense(p, options)) {
+        fc_dense_grad_weight(p, threads);
+        return FC_OK;
+    }
     const fc_algorithm *algorithm = fc_choose_grad_weight(p, options->algorithm);
     if (!algorithm)
         return FC_UNSUPPORTED;
@@ -498,6 +512,11 @@ fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *inp
     const int threads = fc_worthwhile_threads(&whole, fc_threads_for(options));
     double heaviest = -1;
     *choice = (fc_conv_choice){.algorithm = FC_AUTO};
+    if (pass != FC_FORWARD && is_dense(&whole, options)) {
+        choice->algorithm = FC_IM2COL;
+        choice->multiply_adds = valid_multiply_adds(&whole);
+        return FC_OK;
+    }
     if (pass != FC_GRAD_INPUT)
         return add_choice(&whole, options->algorithm, pass == FC_GRAD_WEIGHT, threads, choice, &heaviest);
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
