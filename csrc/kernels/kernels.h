@@ -157,6 +157,19 @@ typedef struct fc_argmax_rows {
 } fc_argmax_rows;
 typedef void (*fc_argmax_rows_fn)(const fc_argmax_rows *rows);
 
+/* The largest element of each window of some planes of `height` times `width`, and its place in the plane; where there is
+ * NaN, which is returned, anything. Of the arrays rows are contiguous; steps of dst and src in bytes, of indices in
+ * elements. kernel[1] 2 or 3, stride[1] 1 or 2, fewer columns before the plane than in a window. */
+typedef struct fc_argmax_windows {
+    char *dst;
+    int64_t *indices;
+    const char *src;
+    ptrdiff_t planes, dst_plane, index_plane, src_plane, dst_row, index_row, src_row;
+    ptrdiff_t rows, columns, height, width; /* of windows; of a plane */
+    ptrdiff_t kernel[2], stride[2], before[2];
+} fc_argmax_windows;
+typedef int (*fc_argmax_windows_fn)(const fc_argmax_windows *windows);
+
 /* Whether all are from 0 to size - 1. */
 typedef int (*fc_in_plane_fn)(const int64_t *indices, ptrdiff_t count, int64_t size);
 /* taps[i] = (row of indices[i] in window i) * kernel + its column there; origins: where windows begin, places of the

@@ -196,8 +196,59 @@ static void walk_task(void *context, int64_t task, int thread) {
     walk_piece(run, &p);
 }
 
+/* ---- planes by small windows: of 3 columns only where rows are short, or lines of maxima share more ---- */
+
+enum { TASK_WINDOWS = 8 << 10 };
+
+static int has_small_windows(const fc_pool_run *run) {
+    const fc_tensor *x = &run->input, *y = run->output, *i = run->indices;
+    const fc_pool_params *params = &run->grid.params;
+    return !run->grid.adaptive && x->size[2] == 1 && y->size[2] == 1 && x->stride[4] == 1 && y->stride[4] == 1 &&
+           i->stride[4] == 1 && params->kernel[0] == 1 && params->dilation[1] == 1 && params->dilation[2] == 1 &&
+           params->kernel[1] <= 3 && params->stride[2] <= 2 &&
+           (params->kernel[2] == 2 || (params->kernel[2] == 3 && y->size[4] <= 2 * run->kernels->lanes)) &&
+           x->size[3] * x->size[4] <= INT32_MAX / 2;
+}
+
+static void small_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const fc_pool_run *run = context;
+    const fc_tensor *x = &run->input, *y = run->output, *i = run->indices;
+    const fc_pool_params *params = &run->grid.params;
+    const ptrdiff_t item = run->kernels->itemsize;
+    const int64_t n = task / run->blocks, c = task % run->blocks * run->block;
+    const fc_argmax_windows job = {
+        .dst = fc_plane(y, n, c, item),
+        .indices = (int64_t *)fc_plane(i, n, c, sizeof(int64_t)),
+        .src = fc_plane(x, n, c, item),
+        .planes = fc_min(run->block, x->size[1] - c),
+        .dst_plane = y->stride[1] * item,
+        .index_plane = i->stride[1],
+        .src_plane = x->stride[1] * item,
+        .dst_row = y->stride[3] * item,
+        .index_row = i->stride[3],
+        .src_row = x->stride[3] * item,
+        .rows = y->size[3],
+        .columns = y->size[4],
+        .height = x->size[3],
+        .width = x->size[4],
+        .kernel = {params->kernel[1], params->kernel[2]},
+        .stride = {params->stride[1], params->stride[2]},
+        .before = {params->padding[1][0], params->padding[2][0]},
+    };
+    const fc_pool_piece all = {.n = n, .channel = c, .side = job.planes, .rows = job.rows, .columns = job.columns};
+    if (run->kernels->argmax_windows(&job))
+        walk_piece(run, &all);
+}
+
 fc_status fc_pool_indexed(fc_pool_run *run, int threads) {
     const fc_tensor *x = &run->input, *y = run->output;
+    if (has_small_windows(run)) {
+        run->block = fc_max(TASK_WINDOWS / fc_product(y->size[3], y->size[4]), 1);
+        run->blocks = fc_ceil_div(x->size[1], run->block);
+        fc_parallel(x->size[0] * run->blocks, threads, small_task, run);
+        return FC_OK;
+    }
     if (run->grid.adaptive || x->size[2] * x->size[3] * x->size[4] > INT32_MAX) {
         fc_parallel(y->size[0] * y->size[1] * y->size[2] * fc_ceil_div(y->size[3], WALKED_ROWS), threads, walk_task,
                     run);
