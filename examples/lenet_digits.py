@@ -121,19 +121,23 @@ def softmax_cross_entropy(scores, labels):
 
 
 class Adam:
-    """Steps scaled by running means of the gradient and of its square (Kingma & Ba, 2015)."""
+    """Steps scaled by running means of the gradient and of its square (Kingma & Ba, 2015), of all parameters in a row."""
 
     def __init__(self, params) -> None:
-        self.state = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
+        self.mean, self.square = np.zeros((2, sum(p.size for p in params)), np.float32)
         self.steps = 0
 
     def step(self, params, grads, rate: float) -> None:
         self.steps += 1
         rate *= np.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)  # the means began at zero
-        for p, g, (mean, square) in zip(params, grads, self.state, strict=True):
-            mean += 0.1 * (g - mean)
-            square += 0.001 * (g * g - square)
-            p -= np.float32(rate) * mean / (np.sqrt(square) + 1e-8)
+        grad = np.concatenate([g.ravel() for g in grads])
+        self.mean += np.float32(0.1) * (grad - self.mean)
+        self.square += np.float32(0.001) * (grad * grad - self.square)
+        change = np.float32(rate) * self.mean / (np.sqrt(self.square) + np.float32(1e-8))
+        end = 0
+        for p in params:
+            start, end = end, end + p.size
+            p -= change[start:end].reshape(p.shape)
 
 
 # ---- data and training

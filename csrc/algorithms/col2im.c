@@ -12,7 +12,7 @@
 #include "algorithms/cost.h"
 #include "algorithms/pointwise.h"
 
-enum { ROWS = 256, COLUMN_BYTES = 512 << 10, MOST_COLUMN_BYTES = 2 << 20, MOST_TAPS = 4096 };
+enum { ROWS = 256, COLUMN_BYTES = 512 << 10, MOST_COLUMN_BYTES = 2 << 20, MOST_TAPS = 4096, COLUMNS_AT_ONCE = 32 };
 
 typedef struct col2im_run {
     const fc_problem *whole;
@@ -170,24 +170,38 @@ static int adds_pairs(const fc_problem *whole) {
     return whole->stride[2] == 2 && whole->dilation[2] == 1 && whole->x.axis[2] == whole->kernels->itemsize;
 }
 
+/* Taps of one row of the kernel. */
+static void add_line_of_taps(const fc_problem *whole, char *line, const char *columns, ptrdiff_t next,
+                             const fc_pixels *b, fc_range down, const fc_range *along) {
+    const int pairs = adds_pairs(whole);
+    for (int64_t w = 0; w < whole->kernel[2]; ++w) {
+        char *at = line + (w * whole->dilation[2] + whole->offset[2]) * whole->x.axis[2];
+        if (pairs && w + 1 < whole->kernel[2]) {
+            add_pair(whole, at, columns + w * next, columns + (w + 1) * next, b, down, along[w], along[w + 1]);
+            ++w;
+        } else {
+            add_part(whole, at, columns + w * next, b, down, along[w]);
+        }
+    }
+}
+
 void fc_add_columns(const fc_problem *whole, char *plane, const char *columns, ptrdiff_t next, const fc_pixels *b) {
     const int64_t *kernel = whole->kernel;
-    const int pairs = adds_pairs(whole);
-    for (int64_t z = 0; z < kernel[0]; ++z) {
-        const int64_t d = b->depth * whole->stride[0] + z * whole->dilation[0] + whole->offset[0];
-        for (int64_t h = 0; h < kernel[1]; ++h, columns += kernel[2] * next) {
+    for (int64_t first = 0; first < kernel[2]; first += COLUMNS_AT_ONCE) {
+        fc_range along[COLUMNS_AT_ONCE];
+        fc_problem some = *whole;
+        some.kernel[2] = fc_min(COLUMNS_AT_ONCE, kernel[2] - first);
+        some.offset[2] += first * whole->dilation[2];
+        for (int64_t w = 0; w < some.kernel[2]; ++w)
+            along[w] = added(whole, 2, first + w, b->pixel, b->pixels);
+        for (int64_t h = 0; h < kernel[1]; ++h) {
             const fc_range down = added(whole, 1, h, b->row, b->rows);
-            char *line = plane + d * whole->x.axis[0] + (h * whole->dilation[1] + whole->offset[1]) * whole->x.axis[1];
-            for (int64_t w = 0; w < kernel[2] && d >= 0 && d < whole->in_size[0]; ++w) {
-                char *at = line + (w * whole->dilation[2] + whole->offset[2]) * whole->x.axis[2];
-                const fc_range along = added(whole, 2, w, b->pixel, b->pixels);
-                if (pairs && w + 1 < kernel[2]) {
-                    add_pair(whole, at, columns + w * next, columns + (w + 1) * next, b, down, along,
-                             added(whole, 2, w + 1, b->pixel, b->pixels));
-                    ++w;
-                } else {
-                    add_part(whole, at, columns + w * next, b, down, along);
-                }
+            const ptrdiff_t row = (h * whole->dilation[1] + whole->offset[1]) * whole->x.axis[1];
+            for (int64_t z = 0; z < kernel[0]; ++z) {
+                const int64_t d = b->depth * whole->stride[0] + z * whole->dilation[0] + whole->offset[0];
+                if (d >= 0 && d < whole->in_size[0])
+                    add_line_of_taps(&some, plane + d * whole->x.axis[0] + row,
+                                     columns + ((z * kernel[1] + h) * kernel[2] + first) * next, next, b, down, along);
             }
         }
     }
