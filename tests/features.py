@@ -138,6 +138,15 @@ LARGE_CONVS = (
     Conv(sizes=(40, 40), channels=70, filters=70, groups=70, padding=1, last=True),
     Conv(sizes=(3000,), channels=20, filters=33, kernel=9, stride=2),
     Conv(sizes=(9, 10, 11), channels=17, filters=33, padding=1),
+    # Few channels, so that gradients are products of all taps, in parts of long rows, and lanes are runs of the image.
+    Conv(sizes=(61, 70), channels=3, filters=24, kernel=7, stride=2, padding=3),
+    Conv(sizes=(61, 70), channels=3, filters=24, kernel=7, stride=2, padding=3, flip=True, last=True),
+    Conv(sizes=(5000,), channels=2, filters=20, kernel=80, padding=3),
+    Conv(sizes=(7, 20, 21), channels=4, filters=20, kernel=(3, 5, 4), stride=(2, 2, 3), padding=(1, 2, 0)),
+    # One position: dense layers, with fewer inputs than lanes too.
+    Conv(sizes=(5, 5), batch=7, channels=60, filters=34, groups=2, kernel=5),
+    Conv(sizes=(2, 3, 2), batch=3, channels=50, filters=530, kernel=(2, 3, 2)),
+    Conv(sizes=(1, 2), batch=3, channels=1, filters=9, kernel=(1, 2)),
 )
 
 
@@ -166,6 +175,10 @@ WINOGRAD_CONVS = (
     Conv(sizes=(28, 30), channels=130, filters=20, padding=1, last=True),
     Conv(sizes=(4, 12, 13), channels=40, filters=9, kernel=(1, 3, 3), padding=(0, 1, 1)),
     Conv(sizes=(4, 12, 13), channels=10, filters=9, kernel=(1, 3, 3), padding="same", last=True),
+    Conv(sizes=(5, 12, 13), channels=40, filters=9, padding=1),
+    Conv(sizes=(4, 9, 10), channels=10, filters=18, kernel=(2, 3, 3), padding=((1, 0), (1, 1), (0, 2)), last=True),
+    Conv(sizes=(1, 9, 17), batch=2, channels=20, filters=12, kernel=(3, 1, 5), groups=2, padding=(2, 0, 2), flip=True),
+    Conv(sizes=(9, 33, 30), batch=2, channels=36, filters=20, padding=1),
     Conv(sizes=(12, 13), channels=34, filters=19, padding=1, flip=True),
     Conv(sizes=(13, 14), batch=3, channels=20, filters=36, groups=4, kernel=5, padding=2),
     Conv(sizes=(40, 45), channels=10, filters=12, kernel=5, padding=((2, 0), (1, 3))),

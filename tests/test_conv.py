@@ -24,6 +24,8 @@ SPLIT = (
     Conv(sizes=(23, 40), batch=3, channels=37, filters=37, groups=37, padding=1, last=True),
     Conv(sizes=(900,), batch=4, channels=8, filters=21, kernel=5),
     Conv(sizes=(9, 10, 11), batch=3, channels=5, filters=19, padding=1),
+    Conv(sizes=(41, 60), batch=2, channels=3, filters=24, kernel=7, stride=2, padding=3),
+    Conv(sizes=(5, 5), batch=19, channels=20, filters=37, kernel=5),
 )
 WAYS = [(geometry, way) for geometry in SPLIT for way in (*ALGORITHMS, "auto") if can(way, geometry, "forward")]
 

@@ -50,19 +50,33 @@ def test_same_bits_for_threads_batches_and_alignment(isa: str, geometry: Pool) -
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("kernel", "padding"), [(2, 0), (2, 1), (3, 0), (3, 1)])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(2, 2, 0), (2, 2, 1), (3, 2, 0), (3, 2, 1), (3, 1, 1)])
+@pytest.mark.parametrize("width", [131, 16, 7, 3])
 def test_indices_outside_of_their_windows_count_as_without_windows(
-    isa: str, dtype: str, kernel: int, padding: int
+    isa: str, dtype: str, width: int, kernel: int, stride: int, padding: int
 ) -> None:
     random = np.random.default_rng(5)
-    x = random.standard_normal((2, 3, 12, 131)).astype(dtype)
-    y, indices = fastconv.max_pool2d(x, kernel, 2, padding, return_indices=True)
+    x = random.standard_normal((2, 3, 12, width)).astype(dtype)
+    y, indices = fastconv.max_pool2d(x, kernel, stride, padding, return_indices=True)
     g = random.standard_normal(y.shape).astype(dtype)
-    for wrong in ((), ((1, 2, 3, 4), 0), ((0, 1, 4, 60), 12 * 131 - 1), ((1, 0, 0, 0), 131 - 1)):
+    for wrong in ((), ((1, 2, 3, -1), 0), ((0, 1, 4, y.shape[3] // 2), 12 * width - 1), ((1, 0, 0, 0), width - 1)):
         if wrong:
             indices[wrong[0]] = wrong[1]
-        with_windows = fastconv.max_pool2d_backward(g, indices, x.shape, kernel, 2, padding)
+        with_windows = fastconv.max_pool2d_backward(g, indices, x.shape, kernel, stride, padding)
         assert_identical(with_windows, fastconv.max_pool2d_backward(g, indices, x.shape))
+
+
+@pytest.mark.parametrize("wrong", [-1, 12 * 9, 2**31, 2**32 + 3, -(2**40), 2**62])
+def test_indices_outside_of_the_plane_are_refused_before_anything_is_written(isa: str, wrong: int) -> None:
+    x = np.random.default_rng(7).standard_normal((2, 3, 12, 9))
+    for dtype in (np.float32, np.float64):
+        for kernel, stride, padding in ((2, 2, 0), (3, 2, 1), (3, 1, 1)):
+            y, indices = fastconv.max_pool2d(x.astype(dtype), kernel, stride, padding, return_indices=True)
+            indices[1, 2, -1, 1] = wrong
+            out = np.full(x.shape, 7, dtype)
+            with pytest.raises(ValueError, match="indices"):
+                fastconv.max_pool2d_backward(y, indices, x.shape, kernel, stride, padding, out=out)
+            assert (out == 7).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -29,6 +29,7 @@ SPLIT = (
     Conv(sizes=(19, 23), batch=3, channels=40, filters=37, kernel=5, padding=2),
     Conv(sizes=(29, 31), batch=3, channels=40, filters=37, kernel=(1, 7), padding=(0, 3)),
     Conv(sizes=(29, 31), batch=3, channels=40, filters=37, kernel=(3, 1), padding=(1, 0), last=True),
+    Conv(sizes=(5, 14, 15), batch=2, channels=20, filters=37, padding=1),
 )
 
 
@@ -73,11 +74,12 @@ def test_what_is_not_finite_stands_where_plain_sums_put_it(
     isa: str, operand: str, value: str, dtype: str, last: bool
 ) -> None:
     random = np.random.default_rng(5)
-    for trial in range(8):
-        kernel = (3, 5, (1, 7), (3, 1))[trial % 4]
-        channels = (19, 35)[trial // 4]
+    for trial in range(10):
+        kernel = (3, 5, (1, 7), (3, 1), (3, 3, 3))[trial % 5]
+        channels = (19, 35)[trial // 5]
+        sizes = (4, 13, 18) if kernel == (3, 3, 3) else (13, 18)
         geometry = Conv(
-            sizes=(13, 18), channels=channels, filters=10, kernel=kernel, padding=1, activation="relu", last=last
+            sizes=sizes, channels=channels, filters=10, kernel=kernel, padding=1, activation="relu", last=last
         )
         operands = dict(operands_of(geometry, dtype))
         changed = operands | {operand: operands[operand].copy()}
@@ -115,8 +117,9 @@ def test_the_gradient_of_the_weights_is_not_finite_where_plain_sums_are_not(
     isa: str, operand: str, value: str, dtype: str, last: bool
 ) -> None:
     random = np.random.default_rng(6)
-    for kernel, padding in ((3, 1), (5, 2), ((1, 7), 0), ((3, 1), (1, 0))):
-        geometry = Conv(sizes=(14, 19), channels=21, filters=18, kernel=kernel, padding=padding, last=last)
+    for kernel, padding in ((3, 1), (5, 2), ((1, 7), 0), ((3, 1), (1, 0)), ((3, 3, 3), 1)):
+        sizes = (3, 14, 19) if kernel == (3, 3, 3) else (14, 19)
+        geometry = Conv(sizes=sizes, channels=21, filters=18, kernel=kernel, padding=padding, last=last)
         operands = dict(operands_of(geometry, dtype))
         changed = operands | {operand: operands[operand].copy()}
         put = 0.3 * np.finfo(dtype).max if value == "large" else float(value)
