@@ -60,9 +60,9 @@ def conv(
         Applied to the result, bias included, as it is stored. NaN stays NaN.
     algorithm : {"auto", "exact", "direct", "im2col", "winograd", "depthwise"}, default: "auto"
         ``"direct"`` walks the image in place, ``"im2col"`` packs patches a cache block at a time into a matrix product,
-        ``"winograd"`` computes kernels of 3x3, 5x5 and 3, 5 or 7 along one axis (and any depth), with stride and dilation 1, from a
-        quarter to 4/7 of the products, ``"depthwise"`` is for one input channel a group. ``"auto"`` takes the fastest,
-        ``"exact"`` the fastest of those that compute plain sums: not ``"winograd"``.
+        ``"winograd"`` computes kernels of 3x3, 5x5 and 3, 5 or 7 along one axis, of any depth, with stride and dilation
+        1, from a quarter to 4/7 of the products, ``"depthwise"`` is for one input channel a group. ``"auto"`` takes the
+        fastest, ``"exact"`` the fastest of those that compute plain sums: not ``"winograd"``.
     out : ndarray, optional
         Where to put the result: exact shape and dtype, any strides, sharing no memory with the operands.
 

@@ -221,22 +221,32 @@ static int is_woven(const fc_problem *whole, const fc_options *options) {
     return (is_policy(options) || options->algorithm == FC_DEPTHWISE) && fc_depthwise_fits_grad_input(whole);
 }
 
-/* Whether a product and a sum of patches stand for all phases: where that costs less, or im2col is asked for. */
+/* What a phase costs as an algorithm would do it, and what is dearer there than in a convolution. */
+static double phase_cost(const fc_problem *p, fc_algorithm_id asked, int strided) {
+    const fc_algorithm *algorithm = fc_taps(p) > 0 ? fc_choose_forward(p, asked) : NULL;
+    const double weights = (double)p->groups * (double)p->in_channels * (double)p->out_channels * (double)fc_taps(p);
+    double cost = 0;
+    if (algorithm)
+        cost = FC_COST_PHASE + fc_algorithm_cost(p, fc_algorithm_id_of(algorithm), asked, 0);
+    if (algorithm == &fc_direct_algorithm && strided)
+        cost += FC_COST_PHASE_WEIGHT * weights;
+    if (strided)
+        cost += (p->y.channel % 4096 ? FC_COST_PHASE_STORE : FC_COST_PHASE_STORE + FC_COST_PHASE_CONFLICT) *
+                (double)(p->groups * p->out_channels) * (double)fc_positions(p);
+    return cost;
+}
+
+/* Whether a product and a sum of patches stand for all phases: where that costs less. */
 static int is_col2im(const fc_problem *whole, fc_algorithm_id asked) {
     if ((asked != FC_IM2COL && asked != FC_AUTO && asked != FC_EXACT) || !fc_col2im_supports(whole))
         return 0;
-    const double cost = fc_col2im_cost(whole);
     double phases = 0;
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
         const fc_problem p = phase_problem(whole, residue);
-        const fc_algorithm *algorithm = fc_taps(&p) > 0 ? fc_choose_forward(&p, asked) : NULL;
-        if (algorithm)
-            phases += FC_COST_PHASE + fc_algorithm_cost(&p, fc_algorithm_id_of(algorithm), asked, 0);
-        if (whole->stride[2] > 1)
-            phases += FC_COST_PHASE_STORE * (double)(p.groups * p.out_channels) * (double)fc_positions(&p);
+        phases += phase_cost(&p, asked, whole->stride[2] > 1);
     } while (next_phase(whole, residue));
-    return cost < phases;
+    return fc_col2im_cost(whole) < phases;
 }
 
 /* Whether this is a dense layer, and may be computed as one. */
