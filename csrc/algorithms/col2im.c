@@ -103,15 +103,28 @@ static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, in
     return p;
 }
 
+/* What the product of a band needs: those at the ends may have more pixels that fill no vector than the others. */
+static int64_t product_bytes(const col2im_run *run) {
+    const int64_t height = run->whole->out_size[1], width = run->whole->out_size[2];
+    const int64_t rows[2] = {run->rows, height - (fc_ceil_div(height, run->rows) - 1) * run->rows};
+    const int64_t pixels[2] = {run->pixels, width - (fc_ceil_div(width, run->pixels) - 1) * run->pixels};
+    size_t most = 0;
+    for (int i = 0; i < 4; ++i) {
+        const fc_pixels band = {0, 0, rows[i / 2], 0, pixels[i % 2]};
+        const fc_problem product = product_of(run, 0, 0, 0, &band, NULL);
+        const size_t bytes = fc_pointwise_scratch_bytes(&product, 1);
+        most = bytes > most ? bytes : most;
+    }
+    return most > INT64_MAX ? INT64_MAX : (int64_t)most;
+}
+
 static void lay_out(col2im_run *run, fc_arena *arena, const fc_problem *whole, int threads) {
     plan(run, whole, threads);
-    const fc_pixels all = {0, 0, run->rows, 0, run->pixels};
-    const fc_problem product = product_of(run, 0, 0, 0, &all, NULL);
-    const int64_t bytes = (int64_t)fc_pointwise_scratch_bytes(&product, 1);
+    const int64_t bytes = product_bytes(run);
     run->columns = fc_arena_take(arena, threads, sizeof(char *));
     run->scratch = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
-        char *columns = fc_arena_take(arena, product.out_channels, (size_t)run->pitch);
+        char *columns = fc_arena_take(arena, run->block * run->taps, (size_t)run->pitch);
         char *scratch = fc_arena_take(arena, bytes, 1);
         if (!arena->base)
             continue;
