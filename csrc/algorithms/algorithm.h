@@ -10,6 +10,10 @@
 
 #include "runtime/runtime.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 typedef struct fc_image {
     char *data;
     ptrdiff_t batch, group, channel, axis[FC_SPATIAL];
@@ -154,18 +158,31 @@ static inline int64_t fc_sum(int64_t a, int64_t b) {
 }
 
 /* Counts bytes when base is NULL, hands out 64-byte aligned parts otherwise. What does not fit 64 bits counts as SIZE_MAX,
- * which no allocation will give. */
+ * which no allocation will give. Under AddressSanitizer nothing behind a part may be touched. */
 typedef struct fc_arena {
     char *base;
     size_t used;
 } fc_arena;
 
+#ifdef __SANITIZE_ADDRESS__
+enum { FC_ARENA_GAP = 64 };
+#else
+enum { FC_ARENA_GAP = 0 };
+#endif
+
 static inline void *fc_arena_take(fc_arena *arena, int64_t count, size_t itemsize) {
-    void *part = arena->base ? arena->base + arena->used : NULL;
-    size_t bytes;
-    if (__builtin_mul_overflow((size_t)count, itemsize, &bytes) || __builtin_add_overflow(bytes, 127, &bytes) ||
-        __builtin_add_overflow(arena->used, bytes / 64 * 64, &arena->used))
+    char *part = arena->base ? arena->base + arena->used : NULL;
+    size_t bytes, all;
+    if (__builtin_mul_overflow((size_t)count, itemsize, &bytes) ||
+        __builtin_add_overflow(bytes, 127 + FC_ARENA_GAP, &all) ||
+        __builtin_add_overflow(arena->used, all / 64 * 64, &arena->used))
         arena->used = SIZE_MAX;
+#ifdef __SANITIZE_ADDRESS__
+    if (part) { /* where another layout may have been */
+        __asan_unpoison_memory_region(part, bytes);
+        __asan_poison_memory_region(part + bytes, all / 64 * 64 - bytes);
+    }
+#endif
     return part;
 }
 

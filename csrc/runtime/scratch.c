@@ -8,6 +8,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 enum { KEPT_BLOCKS = 16, ALIGNMENT = 4096 };
 #define KEPT_BYTES ((size_t)256 << 20)
 
@@ -53,6 +57,9 @@ void fc_scratch_give(void *block) {
         return;
     void *base = (char *)block - HEADER;
     const size_t bytes = block_bytes(base);
+#ifdef __SANITIZE_ADDRESS__ /* which parts of it did not belong to, is forgotten */
+    __asan_unpoison_memory_region(base, bytes);
+#endif
     if (atomic_fetch_add(&kept, bytes) + bytes <= KEPT_BYTES)
         for (int i = 0; i < KEPT_BLOCKS; ++i) {
             void *empty = NULL;
