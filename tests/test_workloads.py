@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import arithmetic
 from fastconv.bench import check
 from fastconv.bench.passes import covering, describe, passes
@@ -439,3 +440,24 @@ def test_bounds_of_long_sums_stay_bounds() -> None:
     one = np.ones(1)
     bounds = [float(check.error_bound(n, one, np.float32)[0]) for n in (1, 1000, 10**6, 2**24, 2**24 + 1, 10**9)]
     assert all(0 < bound < 1.1 for bound in bounds)
+
+
+# ---- scratch memory
+
+
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+@pytest.mark.parametrize("pass_name", ["forward", "grad_input", "grad_weight"])
+def test_scratch_is_bounded(net: Net, pass_name: str) -> None:
+    """By 4.2 times the weights, which Winograd transforms, 4 MiB a thread, and twice input and output."""
+    for layer in net.convs:
+        x, y = math.prod(layer.size) * layer.channels, math.prod(layer.output_size) * layer.filters
+        weight = (layer.filters, layer.channels // layer.groups, *layer.kernel_size)
+        window = (layer.stride, layer.padding, layer.dilation, layer.groups)
+        for threads in (1, 8):
+            for last in (False, True):
+                shape = (1, *layer.size, layer.channels) if last else (1, layer.channels, *layer.size)
+                layout = {1: "NWC", 2: "NHWC", 3: "NDHWC"}[layer.rank] if last else None
+                with fastconv.num_threads(threads):
+                    choice = fastconv.choose_algorithm(shape, weight, *window, layout=layout, pass_name=pass_name)
+                bound = 4 * (4.2 * math.prod(weight) + threads * 2**20 + 2 * (x + y))
+                assert choice.scratch_bytes <= bound, f"{layer.name}, {threads} threads, {layout}: {choice.algorithm}"
