@@ -21,6 +21,18 @@ static inline int64_t fc_grad_weight_block(int64_t rows, int64_t most, int64_t t
     return fc_round_up(fc_ceil_div(rows, blocks), tile);
 }
 
+/* All of them 0: where there is nothing to sum. */
+static inline void fc_clear_weights(const fc_problem *p) {
+    static const double zero = 0;
+    for (int64_t k = 0; k < p->groups * p->out_channels; ++k)
+        for (int64_t c = 0; c < p->in_channels * p->kernel[0]; ++c)
+            p->kernels->copy_matrix((fc_matrix){p->w.data + k / p->out_channels * p->w.group +
+                                                    k % p->out_channels * p->w.out + c / p->kernel[0] * p->w.in +
+                                                    c % p->kernel[0] * p->w.axis[0],
+                                                p->w.axis[1], p->w.axis[2]},
+                                    (fc_matrix){(char *)&zero, 0, 0}, p->kernel[1], p->kernel[2]);
+}
+
 size_t fc_im2col_grad_weight_scratch_bytes(const fc_problem *p, int threads);
 void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads);
 double fc_im2col_grad_weight_cost(const fc_problem *p);

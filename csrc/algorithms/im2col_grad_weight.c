@@ -170,22 +170,43 @@ static void gather_row(const im2col_run *run, int64_t n, int64_t group, int64_t 
     }
 }
 
+/* Whether the lanes of a panel lie in a row in the weights: then these hold the sums. */
+static int lies_in_weights(const im2col_run *run, int64_t panel) {
+    const fc_problem *p = run->p;
+    const ptrdiff_t item = p->kernels->itemsize;
+    ptrdiff_t step = item;
+    int dense = fc_min(run->panel, run->lanes - panel * run->panel) % p->kernels->lanes == 0;
+    if (run->channels_inside)
+        return dense && fc_taps(p) == 1 && p->w.in == item;
+    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+        dense = dense && (p->kernel[axis] == 1 || p->w.axis[axis] == step);
+        step *= p->kernel[axis];
+    }
+    return dense && (p->in_channels == 1 || p->w.in == step);
+}
+
 static void grad_weight_task(void *context, int64_t task, int thread) {
     const im2col_run *run = context;
     const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
-    const ptrdiff_t item = kernels->itemsize, line = run->line, sums_line = run->panel * item;
+    const ptrdiff_t item = kernels->itemsize, line = run->line;
     const int64_t out_block = task % run->out_blocks, panel = task / run->out_blocks % run->panels;
     const int64_t group = task / (run->out_blocks * run->panels);
     const int64_t k_begin = out_block * run->out_block, k_end = fc_min(k_begin + run->out_block, p->out_channels);
     const int64_t lanes = fc_min(run->panel, run->lanes - panel * run->panel);
     const int vectors = (int)fc_ceil_div(lanes, kernels->lanes);
-    char *sums = run->sums[thread], *patches = run->patches[thread];
+    char *patches = run->patches[thread], *sums = run->sums[thread];
+    ptrdiff_t sums_line = run->panel * item;
+    const int in_place = lies_in_weights(run, panel);
+    if (in_place) {
+        sums = p->w.data + group * p->w.group + k_begin * p->w.out + panel * run->panel * item;
+        sums_line = p->w.out;
+    }
     ptrdiff_t *pixel_offsets = run->pixel_offsets[thread];
     const int64_t positions = fc_positions(p);
 
-    memset(sums, 0, (size_t)((k_end - k_begin) * sums_line));
-    memset(patches, 0, (size_t)(BLOCK_PIXELS * line)); /* lanes past the last stay 0 */
+    if (lanes % kernels->lanes) /* those past the last stay 0 */
+        memset(patches, 0, (size_t)(BLOCK_PIXELS * line));
     for (int64_t n = 0; n < p->batch; ++n)
         for (int64_t q0 = 0; q0 < positions; q0 += BLOCK_PIXELS) {
             const int64_t count = fc_min(BLOCK_PIXELS, positions - q0);
@@ -200,11 +221,11 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
             }
             const char *y = p->y.data + n * p->y.batch + group * p->y.group + k_begin * p->y.channel;
             fc_run_tiles(kernels, k_end - k_begin, vectors, count, y, p->y.channel, pixel_offsets, patches,
-                         run->line_offsets, sums, sums_line, 1, NULL);
+                         run->line_offsets, sums, sums_line, n > 0 || q0 > 0, NULL);
         }
 
     tap_lanes part;
-    for (int64_t done = 0; split_panel(run, panel, done, &part); done += part.count)
+    for (int64_t done = 0; !in_place && split_panel(run, panel, done, &part); done += part.count)
         for (int64_t i = 0, count; i < part.count; i += count) { /* lanes of one tap, or of one channel */
             int64_t channel;
             const int64_t column = column_of(run, &part, i, &channel);
@@ -218,6 +239,10 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
 
 void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads) {
     im2col_run run;
+    if (p->batch == 0) {
+        fc_clear_weights(p);
+        return;
+    }
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, threads);
     for (int64_t i = 0; i < BLOCK_PIXELS; ++i) {

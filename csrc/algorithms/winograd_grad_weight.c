@@ -208,16 +208,6 @@ size_t fc_winograd_grad_weight_scratch_bytes(const fc_problem *p, int threads) {
     return most;
 }
 
-static void clear_weights(const fc_problem *p) {
-    static const double zero = 0;
-    for (int64_t k = 0; k < p->groups * p->out_channels; ++k)
-        for (int64_t c = 0; c < p->in_channels; ++c)
-            p->kernels->copy_matrix((fc_matrix){p->w.data + k / p->out_channels * p->w.group +
-                                                    k % p->out_channels * p->w.out + c * p->w.in,
-                                                p->w.axis[1], p->w.axis[2]},
-                                    (fc_matrix){(char *)&zero, 0, 0}, p->kernel[1], p->kernel[2]);
-}
-
 static void run_planes(const fc_problem *p, void *scratch, int threads) {
     grad_run run;
     fc_arena arena = {scratch, 0};
@@ -242,7 +232,7 @@ void fc_winograd_grad_weight(const fc_problem *p, void *scratch, int threads) {
         if (plane.out_size[0] > 0)
             run_planes(&plane, scratch, threads);
         else
-            clear_weights(&plane);
+            fc_clear_weights(&plane);
     }
 }
 
