@@ -89,8 +89,8 @@ static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, in
     p.in_size[1] = p.out_size[1] = b->rows;
     p.in_size[2] = p.out_size[2] = b->pixels;
     p.x = whole->y;
-    p.x.data += n * whole->y.batch + group * whole->y.group + b->depth * whole->y.axis[0] +
-                b->row * whole->y.axis[1] + b->pixel * whole->y.axis[2];
+    p.x.data += n * whole->y.batch + group * whole->y.group + b->depth * whole->y.axis[0] + b->row * whole->y.axis[1] +
+                b->pixel * whole->y.axis[2];
     p.y.data = columns;
     p.y.channel = run->pitch;
     p.y.axis[1] = b->pixels * item;
@@ -160,8 +160,8 @@ static void add_part(const fc_problem *whole, char *line, const char *columns, c
 }
 
 /* Two taps that fill the gaps of each other; the pixels that only one of them adds, too. */
-static void add_pair(const fc_problem *whole, char *line, const char *even, const char *odd, const fc_pixels *b, fc_range down,
-                     fc_range first, fc_range second) {
+static void add_pair(const fc_problem *whole, char *line, const char *even, const char *odd, const fc_pixels *b,
+                     fc_range down, fc_range first, fc_range second) {
     const ptrdiff_t item = whole->kernels->itemsize, pitch = b->pixels * item;
     const ptrdiff_t row = whole->stride[1] * whole->x.axis[1];
     const fc_range both = {fc_max(first.begin, second.begin), fc_min(first.end, second.end)};
@@ -245,7 +245,7 @@ static void task_of(void *context, int64_t task, int thread) {
         for (int64_t part = 0; part < bands * parts; ++part) {
             const int64_t row = part / parts * run->rows, pixel = part % parts * run->pixels;
             const fc_pixels b = {depth, row, fc_min(run->rows, whole->out_size[1] - row), pixel,
-                            fc_min(run->pixels, whole->out_size[2] - pixel)};
+                                 fc_min(run->pixels, whole->out_size[2] - pixel)};
             /* Rows of columns are in the order of the weights; taps in that of the problem. */
             const ptrdiff_t next = is_turned(whole) ? -run->pitch : run->pitch;
             const char *columns = run->columns[thread] + (next < 0 ? (run->taps - 1) * run->pitch : 0);
@@ -268,15 +268,16 @@ double fc_col2im_cost(const fc_problem *whole) {
     plan(&run, whole, 1);
     const fc_pixels all = {0, 0, run.rows, 0, run.pixels};
     const fc_problem product = product_of(&run, 0, 0, 0, &all, NULL);
-    const double bands = (double)(fc_ceil_div(whole->out_size[1], run.rows) * fc_ceil_div(whole->out_size[2], run.pixels)) *
-                         (double)whole->out_size[0];
-    const double rows = (double)whole->in_channels * (double)run.taps * (double)(whole->out_size[1] * whole->out_size[0]);
+    const double bands =
+        (double)(fc_ceil_div(whole->out_size[1], run.rows) * fc_ceil_div(whole->out_size[2], run.pixels)) *
+        (double)whole->out_size[0];
+    const double rows =
+        (double)whole->in_channels * (double)run.taps * (double)(whole->out_size[1] * whole->out_size[0]);
     const int packed = whole->x.axis[2] == whole->kernels->itemsize;
     const double element = packed && whole->stride[2] == 1 ? FC_COST_COL2IM_VECTOR / whole->kernels->lanes
                            : adds_pairs(whole)             ? FC_COST_COL2IM_PAIR
                            : packed                        ? FC_COST_COL2IM_ELEMENT
                                                            : FC_COST_COL2IM_SCATTERED;
-    return (double)whole->groups *
-           (fc_pointwise_cost(&product) * bands * (double)run.blocks +
-            rows * (FC_COST_COL2IM_ROW + element * (double)whole->out_size[2]));
+    return (double)whole->groups * (fc_pointwise_cost(&product) * bands * (double)run.blocks +
+                                    rows * (FC_COST_COL2IM_ROW + element * (double)whole->out_size[2]));
 }

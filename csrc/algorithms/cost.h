@@ -69,15 +69,15 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_STORE_SCATTERED 0.87  /* lanes are pixels, the output has channels last: each part of the sums */
 #define FC_COST_STORE_CONFLICT 2.5    /* more where pixels lie a multiple of 4096 bytes apart, in the same cache sets */
 
-#define FC_COST_PHASE_CONFLICT 15 /* more where planes lie a multiple of 4096 bytes apart */
-#define FC_COST_PANEL_WEIGHT 1.2 /* turned into lines, */
+#define FC_COST_PHASE_CONFLICT 15      /* more where planes lie a multiple of 4096 bytes apart */
+#define FC_COST_PANEL_WEIGHT 1.2       /* turned into lines, */
 #define FC_COST_PANEL_WEIGHT_OF_TAPS 6 /* a tap at a time */
-#define FC_COST_PHASE 3500 /* of a strided gradient: begun, */
-#define FC_COST_PHASE_WEIGHT 8 /* every second of its weights packed, one by one */
-#define FC_COST_PHASE_STORE 4 /* and an element of it stored apart from its neighbours */
-#define FC_COST_COL2IM_ROW 9 /* columns added into the image: a row of outputs and one tap, */
-#define FC_COST_COL2IM_VECTOR 4 /* and its elements, in vectors */
-#define FC_COST_COL2IM_PAIR 1.0 /* two taps that fill each other's gaps */
+#define FC_COST_PHASE 3500             /* of a strided gradient: begun, */
+#define FC_COST_PHASE_WEIGHT 8         /* every second of its weights packed, one by one */
+#define FC_COST_PHASE_STORE 4          /* and an element of it stored apart from its neighbours */
+#define FC_COST_COL2IM_ROW 9           /* columns added into the image: a row of outputs and one tap, */
+#define FC_COST_COL2IM_VECTOR 4        /* and its elements, in vectors */
+#define FC_COST_COL2IM_PAIR 1.0        /* two taps that fill each other's gaps */
 #define FC_COST_COL2IM_ELEMENT 2.4
 #define FC_COST_COL2IM_SCATTERED 5 /* channels last */
 
@@ -101,7 +101,7 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_GRAD_PACK_LAST 8.2
 #define FC_COST_GRAD_GATHER 1.6
 #define FC_COST_GRAD_GATHER_SCATTERED 5.8 /* strided, or channels last */
-#define FC_COST_GRAD_GATHER_RUNS 0.5        /* lanes that lie together */
+#define FC_COST_GRAD_GATHER_RUNS 0.5      /* lanes that lie together */
 #define FC_COST_GRAD_GATHER_ROW 390
 #define FC_COST_GRAD_STORE 1.7
 #define FC_COST_GRAD_STORE_TAPS 2.4 /* a tap at a time */

@@ -149,8 +149,7 @@ static void gather_row(const im2col_run *run, int64_t n, int64_t group, int64_t 
         const char *src = p->x.data + n * p->x.batch + group * p->x.group + lanes.channel * p->x.channel;
         int met = 1;
         for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-            const int64_t position =
-                at[axis] * p->stride[axis] + lanes.tap[axis] * p->dilation[axis] + p->offset[axis];
+            const int64_t position = at[axis] * p->stride[axis] + lanes.tap[axis] * p->dilation[axis] + p->offset[axis];
             met = met && (axis == 2 || (position >= 0 && position < p->in_size[axis]));
             src += position * p->x.axis[axis];
         }
@@ -268,9 +267,9 @@ double fc_im2col_grad_weight_cost(const fc_problem *p) {
     double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, kernels->tile_rows, most);
     if (vectors % most)
         slots += fc_rows_slots(p->out_channels, kernels->tile_rows, vectors % most);
-    const double gather = has_runs(p)                                               ? FC_COST_GRAD_GATHER_RUNS
+    const double gather = has_runs(p)                                        ? FC_COST_GRAD_GATHER_RUNS
                           : p->stride[2] == 1 && !fc_channels_last(p, &p->x) ? FC_COST_GRAD_GATHER
-                                                                                    : FC_COST_GRAD_GATHER_SCATTERED;
+                                                                             : FC_COST_GRAD_GATHER_SCATTERED;
     const int far = bytes > FC_GRAD_FAR_BYTES && fc_taps(p) > 1;
     return (double)p->groups *
            (FC_COST_GRAD_SLOT * slots * pixels + FC_COST_GRAD_TILE * panels * tiles +

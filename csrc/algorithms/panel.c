@@ -145,7 +145,8 @@ void fc_panel_rest(const fc_panel *panel, int64_t first, int64_t pixels) {
         const char *weights[FC_MAX_TILE_ROWS];
         rows = fc_min(kernels->tile_rows, panel->out_channels.end - k);
         for (int64_t m = 0; m < rows; ++m)
-            weights[m] = weight_line(panel, k - panel->out_channels.begin + m, contiguous, panel->room.copies + m * line);
+            weights[m] =
+                weight_line(panel, k - panel->out_channels.begin + m, contiguous, panel->room.copies + m * line);
         if (!panel->first)
             move_sums(panel, first, pixels, k, rows, 0);
         for (int64_t i = 0, columns; i < pixels; i += columns) {

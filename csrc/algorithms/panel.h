@@ -18,11 +18,11 @@ typedef struct fc_window {
 
 /* Room of a thread. */
 typedef struct fc_panel_room {
-    char *sums;          /* of a panel and some output channels */
-    char *weights;       /* of these, where they are copied: lines of terms, */
+    char *sums;            /* of a panel and some output channels */
+    char *weights;         /* of these, where they are copied: lines of terms, */
     ptrdiff_t weight_line; /* so many bytes apart */
-    char *rest, *copies; /* lines of terms, whole vectors: of the last pixels, and of a tile's weights */
-    ptrdiff_t line;      /* of rest and copies */
+    char *rest, *copies;   /* lines of terms, whole vectors: of the last pixels, and of a tile's weights */
+    ptrdiff_t line;        /* of rest and copies */
 } fc_panel_room;
 
 typedef struct fc_panel {

@@ -274,8 +274,8 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
         const int64_t depth = depths.begin + part / parts;
         c = part % parts * FILTERED;
         const int64_t channels = fc_min(FILTERED, p->in_channels - c);
-        const char *plane = p->x.data + s->n * p->x.batch + (s->depth + depth + p->offset[0]) * p->x.axis[0] +
-                            group * p->x.group;
+        const char *plane =
+            p->x.data + s->n * p->x.batch + (s->depth + depth + p->offset[0]) * p->x.axis[0] + group * p->x.group;
         for (int64_t k = 0; k < filters; ++k)
             sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + c * p->w.in + depth * p->w.axis[0];
         kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, channels * all_taps);
@@ -395,12 +395,12 @@ static double forward_cost(const fc_problem *p) {
     const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
     const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
     return FC_COST_WINOGRAD_INPUT * lines * tiles * elements +
-           (double)p->groups *
-               (FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
-                FC_COST_WINOGRAD_TILE * begun + FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors +
-                (FC_COST_WINOGRAD_TAP * (double)plane_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors +
-                FC_COST_WINOGRAD_PANEL * panels * blocks +
-                FC_COST_WINOGRAD_STORE * tiles * (double)(form.edge[1] * form.edge[2]) * out);
+           (double)p->groups * (FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
+                                FC_COST_WINOGRAD_TILE * begun + FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors +
+                                (FC_COST_WINOGRAD_TAP * (double)plane_taps(p) + FC_COST_WINOGRAD_FILTER * elements) *
+                                    channels * vectors +
+                                FC_COST_WINOGRAD_PANEL * panels * blocks +
+                                FC_COST_WINOGRAD_STORE * tiles * (double)(form.edge[1] * form.edge[2]) * out);
 }
 
 const fc_algorithm fc_winograd_algorithm = {

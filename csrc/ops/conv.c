@@ -331,8 +331,7 @@ static fc_status run_transposed(const fc_problem *whole, const fc_options *optio
         bytes = fc_depthwise_grad_input_scratch_bytes(whole);
     }
     const int at_once = !woven && is_col2im(whole, with.algorithm);
-    const fc_status status =
-        at_once ? FC_OK : plan_phases(woven ? &plane : whole, &with, threads, &bytes, &unreached);
+    const fc_status status = at_once ? FC_OK : plan_phases(woven ? &plane : whole, &with, threads, &bytes, &unreached);
     if (status != FC_OK)
         return status;
     if (at_once)
@@ -444,8 +443,8 @@ static void grad_bias_task(void *context, int64_t channel, int thread) {
         for (int64_t d = 0; d < g->size[2]; ++d)
             for (int64_t h = 0; h < g->size[3]; ++h)
                 for (int64_t w = 0; w < g->size[4]; w += SUMMED) {
-                    const char *row = fc_plane(g, n, channel, item) +
-                                      (d * g->stride[2] + h * g->stride[3] + w * g->stride[4]) * item;
+                    const char *row =
+                        fc_plane(g, n, channel, item) + (d * g->stride[2] + h * g->stride[3] + w * g->stride[4]) * item;
                     sum += run->kernels->sum_row(row, g->stride[4] * item, fc_min(SUMMED, g->size[4] - w));
                 }
     run->kernels->fill_row((char *)run->grad_bias->data + channel * run->grad_bias->stride * item, sum, 1);

@@ -88,7 +88,8 @@ static void pad_backward_task(void *context, int64_t task, int thread) {
             char *dst = fc_plane(x, n, channel, item) +
                         (run->table[0][d] * x->stride[2] + run->table[1][h] * x->stride[3]) * item;
             kernels->scatter_add(dst, 0, to, src, from, run->table[2], sizeof(int64_t), before, x->size[4]);
-            kernels->add_matrix((fc_matrix){dst, 0, to}, (fc_matrix){(char *)src + before * from, 0, from}, 1, x->size[4]);
+            kernels->add_matrix((fc_matrix){dst, 0, to}, (fc_matrix){(char *)src + before * from, 0, from}, 1,
+                                x->size[4]);
             kernels->scatter_add(dst, 0, to, src + after * from, from, run->table[2] + after, sizeof(int64_t),
                                  y->size[4] - after, x->size[4]);
         }

@@ -20,7 +20,8 @@ void fc_gather_plan(fc_gather_run *run) {
     const int64_t lanes = run->kernels->lanes, stride = params->stride[2];
     run->on = x->size[2] == 1 && g->size[2] == 1 && x->stride[4] == 1 && g->stride[4] == 1 && i->stride[4] == 1 &&
               (i->size[3] == 1 || i->stride[3] == i->size[4]) && fits(params, 1) && fits(params, 2) &&
-              params->stride[1] == stride && params->kernel[1] == params->kernel[2] && x->size[4] >= 3 && x->size[3] * x->size[4] <= INT32_MAX / 2;
+              params->stride[1] == stride && params->kernel[1] == params->kernel[2] && x->size[4] >= 3 &&
+              x->size[3] * x->size[4] <= INT32_MAX / 2;
     if (!run->on)
         return;
     run->windows = g->size[3] * g->size[4];
@@ -63,8 +64,8 @@ static int columns_fit(const fc_gather_run *run, const char *taps, int64_t begin
     const fc_pool_params *params = &run->grid.params;
     int fit = 1;
     for (int64_t j = begin; j < end; ++j) {
-        const int64_t tap = run->kernels->itemsize == sizeof(int64_t) ? ((const int64_t *)taps)[j]
-                                                                      : ((const int32_t *)taps)[j];
+        const int64_t tap =
+            run->kernels->itemsize == sizeof(int64_t) ? ((const int64_t *)taps)[j] : ((const int32_t *)taps)[j];
         const int64_t column = j * params->stride[2] - params->padding[2][0] + tap % params->kernel[2];
         fit &= column >= 0 && column < run->grad_input->size[4];
     }

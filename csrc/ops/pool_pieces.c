@@ -73,9 +73,9 @@ static void plan(fc_pool_run *run) {
     run->stack = 1;
     if (!run->lanes_last && !run->copied && !run->indirect && !run->flat && !run->indices && run->panels == 1 &&
         run->bands == 1 && y->stride[1] == y->size[3] * y->stride[3])
-        run->stack = run->block =
-            fc_min(channels, fc_max(run->small ? TASK_ELEMENTS / (y->size[3] * y->size[4])
-                                               : BAND_BYTES / item / run->pitch / run->rows, 1));
+        run->stack = run->block = fc_min(channels, fc_max(run->small ? TASK_ELEMENTS / (y->size[3] * y->size[4])
+                                                                     : BAND_BYTES / item / run->pitch / run->rows,
+                                                          1));
     run->blocks = fc_ceil_div(channels, run->block);
     run->pieces = y->size[0] * run->blocks * y->size[2] * run->panels * run->bands;
     run->together = fc_max(TASK_ELEMENTS / fc_max(run->rows * length * run->block, 1), 1);

@@ -377,8 +377,8 @@ static int is_whole(const spread_run *run) {
 static int is_pairs(const spread_run *run) {
     const fc_tensor *x = run->grad_input, *g = run->grad_output;
     const fc_pool_params *params = &run->grid.params;
-    int pairs = !run->grid.adaptive && x->size[2] == 1 && params->kernel[0] == 1 && x->stride[4] == 1 &&
-                g->stride[4] == 1;
+    int pairs =
+        !run->grid.adaptive && x->size[2] == 1 && params->kernel[0] == 1 && x->stride[4] == 1 && g->stride[4] == 1;
     for (int axis = 1; axis < FC_SPATIAL; ++axis)
         pairs = pairs && params->kernel[axis] == 2 && params->stride[axis] == 2 && params->padding[axis][0] == 0 &&
                 2 * run->grid.out[axis] <= run->grid.in[axis];

@@ -108,6 +108,76 @@ static void interleave(operands *o) {
     o->kernels->interleave(&all);
 }
 
+static void spread_pairs(operands *o) {
+    const ptrdiff_t item = o->kernels->itemsize;
+    const fc_spread_pairs pairs = {o->c,       o->a,       1,      0,      0,  SQUARE * item, SQUARE / 2 * item,
+                                   SQUARE / 2, SQUARE / 2, SQUARE, SQUARE, 4.0};
+    o->kernels->spread_pairs(&pairs);
+}
+
+static fc_matrix square(const operands *o, char *data) {
+    return (fc_matrix){data, SQUARE * o->kernels->itemsize, o->kernels->itemsize};
+}
+
+static void add_matrix(operands *o) { o->kernels->add_matrix(square(o, o->c), square(o, o->a), SQUARE, SQUARE); }
+
+static void add_turns(operands *o) {
+    const ptrdiff_t row = SQUARE * o->kernels->itemsize;
+    o->kernels->add_turns(o->c, row, o->a, o->b, row / 2, SQUARE, SQUARE / 2);
+}
+
+static void argmax_windows(operands *o) {
+    const ptrdiff_t item = o->kernels->itemsize;
+    const fc_argmax_windows windows = {
+        .dst = o->c,
+        .indices = o->indices,
+        .src = o->a,
+        .planes = 1,
+        .dst_row = SQUARE / 2 * item,
+        .index_row = SQUARE / 2,
+        .src_row = SQUARE * item,
+        .rows = SQUARE / 2,
+        .columns = SQUARE / 2,
+        .height = SQUARE,
+        .width = SQUARE,
+        .kernel = {2, 2},
+        .stride = {2, 2},
+    };
+    volatile int sink = o->kernels->argmax_windows(&windows);
+    (void)sink;
+}
+
+static void window_taps(operands *o) {
+    const fc_window_taps taps = {o->c, o->indices, o->b, COUNT / 4, 3, SQUARE, COUNT};
+    volatile int sink = o->kernels->window_taps(&taps);
+    (void)sink;
+}
+
+static void gather_maxima(operands *o, ptrdiff_t kernel, ptrdiff_t before) {
+    const ptrdiff_t item = o->kernels->itemsize;
+    const fc_gather_plane plane = {
+        .dst = o->c,
+        .taps = o->a,
+        .values = o->b,
+        .lines = o->b + COUNT * item,
+        .dst_row = SQUARE * item,
+        .values_row = SQUARE / 2 * item,
+        .pitch = 2 * SQUARE + 4 * o->kernels->lanes,
+        .rows = SQUARE,
+        .columns = SQUARE,
+        .window_rows = SQUARE / 2,
+        .window_columns = SQUARE / 2,
+        .kernel = kernel,
+        .stride = 2,
+        .before = {before, before},
+    };
+    o->kernels->gather_maxima(&plane);
+}
+
+static void gather_2_2(operands *o) { gather_maxima(o, 2, 0); }
+
+static void gather_3_2(operands *o) { gather_maxima(o, 3, 1); }
+
 static void max_indexed_2_2(operands *o) {
     const ptrdiff_t item = o->kernels->itemsize;
     const fc_max_indexed_row row = {
@@ -174,6 +244,13 @@ static const kernel_load LOADS[] = {
     {"windows_larger 3/1", max_3_1, 2 * COUNT, 2 * COUNT, 0},
     {"windows_add 3/1", add_3_1, 2 * COUNT, 2 * COUNT, 0},
     {"interleave 2", interleave, 0, 2 * COUNT, 0},
+    {"spread_pairs", spread_pairs, COUNT / 4, COUNT + COUNT / 4, 0},
+    {"add_matrix", add_matrix, COUNT, 3 * COUNT, 0},
+    {"add_turns", add_turns, COUNT, 3 * COUNT, 0},
+    {"argmax_windows 2x2/2", argmax_windows, COUNT, COUNT + COUNT / 4, 0},
+    {"window_taps 3x3", window_taps, 0, COUNT / 4, 0},
+    {"gather_maxima 2x2/2", gather_2_2, 0, COUNT + COUNT / 2, 0},
+    {"gather_maxima 3x3/2", gather_3_2, 0, COUNT + COUNT / 2, 0},
     {"max_indexed_row 2x2/2", max_indexed_2_2, 3 * COUNT / 2, 2 * COUNT + COUNT / 2, 0},
     {"lrn_forward 5", lrn_forward, 17 * COUNT, 2 * COUNT, 0},
     {"lrn_backward 5", lrn_backward, 30 * COUNT, 3 * COUNT, 0},
