@@ -2,7 +2,7 @@
 
     taskset -c 1 python bench/lenet_training.py --threads 1
 
-Both see the same batches of 32 digits, compute ReLU, maxima with their places, softmax and Adam, and update all weights.
+Both see the same batches of 32 digits, compute ReLU, maxima with their places, softmax and Adam, and update weights.
 Epochs of the two take turns; the shortest of each counts, and the losses of the first step are compared. Needs torch,
 scikit-learn, matplotlib and tqdm.
 """

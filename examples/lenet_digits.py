@@ -121,7 +121,7 @@ def softmax_cross_entropy(scores, labels):
 
 
 class Adam:
-    """Steps scaled by running means of the gradient and of its square (Kingma & Ba, 2015), of all parameters at once."""
+    """Steps scaled by running means of the gradient and of its square (Kingma & Ba, 2015), all parameters at once."""
 
     def __init__(self, params) -> None:
         self.mean, self.square = np.zeros((2, sum(p.size for p in params)), np.float32)
