@@ -36,6 +36,15 @@ static int has_runs(const fc_problem *p) {
     return p->x.axis[2] == item || (p->x.channel == item && p->x.axis[2] == p->in_channels * item);
 }
 
+/* Where the input ends in memory; strides are not negative. */
+static const char *end_of(const fc_problem *p) {
+    const char *end = p->x.data + (p->batch - 1) * p->x.batch + (p->groups - 1) * p->x.group +
+                      (p->in_channels - 1) * p->x.channel + p->kernels->itemsize;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        end += (p->in_size[axis] - 1) * p->x.axis[axis];
+    return end;
+}
+
 static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int threads) {
     const size_t item = (size_t)p->kernels->itemsize;
     run->p = p;
@@ -45,10 +54,6 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     run->runs = has_runs(p);
     run->channels_inside = !run->runs || p->x.axis[2] != p->kernels->itemsize;
     run->line = (run->panel + (run->runs ? p->kernels->lanes : 0)) * p->kernels->itemsize;
-    run->end = p->x.data + (p->batch - 1) * p->x.batch + (p->groups - 1) * p->x.group +
-               (p->in_channels - 1) * p->x.channel + p->kernels->itemsize;
-    for (int axis = 0; axis < FC_SPATIAL; ++axis)
-        run->end += (p->in_size[axis] - 1) * p->x.axis[axis];
     run->step_offsets = fc_arena_take(arena, BLOCK_PIXELS, sizeof(ptrdiff_t));
     run->line_offsets = fc_arena_take(arena, BLOCK_PIXELS, sizeof(ptrdiff_t));
     run->pixel_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
@@ -244,6 +249,7 @@ void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads) {
     }
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, threads);
+    run.end = run.runs ? end_of(p) : NULL;
     for (int64_t i = 0; i < BLOCK_PIXELS; ++i) {
         run.step_offsets[i] = i * p->stride[2] * p->x.axis[2];
         run.line_offsets[i] = i * run.line;

@@ -189,10 +189,12 @@ static fc_problem depth_problem(const fc_problem *p, int64_t tap) {
     fc_problem plane = *p;
     plane.kernel[0] = 1;
     plane.in_size[0] = plane.out_size[0] = fc_max(outputs.end - outputs.begin, 0);
-    plane.x.data += (outputs.begin + tap + p->offset[0]) * p->x.axis[0];
-    plane.y.data += outputs.begin * p->y.axis[0];
     plane.w.data += tap * p->w.axis[0];
     plane.offset[0] = 0;
+    if (plane.out_size[0] > 0) {
+        plane.x.data += (outputs.begin + tap + p->offset[0]) * p->x.axis[0];
+        plane.y.data += outputs.begin * p->y.axis[0];
+    }
     return plane;
 }
 
