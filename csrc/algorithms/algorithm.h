@@ -71,6 +71,8 @@ static inline int64_t fc_min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static inline int64_t fc_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
+static inline ptrdiff_t fc_magnitude(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
+
 static inline int64_t fc_ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); } /* b > 0, any sign of a */
 
 static inline int64_t fc_round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
@@ -110,6 +112,15 @@ fc_axis_counts fc_count_axis(const fc_problem *p, int axis);
 /* Offsets of channels x taps in the order channel, depth, height, width; returns their number. */
 ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_stride, const fc_range taps[FC_SPATIAL],
                           const ptrdiff_t axis_stride[FC_SPATIAL]);
+
+/* Where the bias of an output channel stands; NULL: there is none. */
+static inline const char *fc_bias_of(const fc_finish *finish, int64_t channel) {
+    return finish->bias ? finish->bias + channel * finish->bias_stride : NULL;
+}
+
+/* Sets a plane of an image, strides in bytes, to one value; NULL: to 0. */
+void fc_fill_plane(const fc_kernels *kernels, char *plane, const int64_t size[FC_SPATIAL],
+                   const ptrdiff_t axis[FC_SPATIAL], const char *value);
 
 /* Channels of a block whose channels x taps is close to `target`, at least 1. */
 int64_t fc_channel_block(int64_t channels, int64_t taps, int64_t target);

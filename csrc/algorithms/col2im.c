@@ -17,12 +17,11 @@ enum { ROWS = 256, COLUMN_BYTES = 512 << 10, MOST_COLUMN_BYTES = 2 << 20, MOST_T
 typedef struct col2im_run {
     const fc_problem *whole;
     int64_t taps, block, blocks; /* channels of a task */
+    int turned;                  /* taps lie last first in the weights */
     int64_t rows, pixels;        /* of grad_output, and of each of these, whose columns are made at once */
     ptrdiff_t pitch;             /* bytes between rows of columns */
     char **columns, **scratch;   /* a thread each */
 } col2im_run;
-
-static int64_t magnitude(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
 
 /* Channels and taps must be one axis of the weights, forwards, or with all taps turned. */
 static int weights_are_dense(const fc_problem *whole) {
@@ -31,7 +30,7 @@ static int weights_are_dense(const fc_problem *whole) {
     for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
         if (whole->kernel[axis] == 1)
             continue;
-        if (magnitude(whole->w.axis[axis]) != dense)
+        if (fc_magnitude(whole->w.axis[axis]) != dense)
             return 0;
         dense *= whole->kernel[axis];
         forwards |= whole->w.axis[axis] > 0;
@@ -52,6 +51,7 @@ static void plan(col2im_run *run, const fc_problem *whole, int threads) {
     const int64_t item = whole->kernels->itemsize, width = whole->out_size[2];
     run->whole = whole;
     run->taps = fc_taps(whole);
+    run->turned = is_turned(whole);
     run->block = fc_channel_block(whole->in_channels, run->taps, ROWS);
     /* Even bands; of whole panels where a row is too long for one. */
     const int64_t fit = fc_max(COLUMN_BYTES / item / fc_product(run->block, run->taps), 1);
@@ -96,7 +96,7 @@ static fc_problem product_of(const col2im_run *run, int64_t n, int64_t group, in
     p.y.axis[1] = b->pixels * item;
     p.y.axis[2] = item;
     p.w.data = whole->w.data + group * whole->w.group + channel * whole->w.in;
-    if (is_turned(whole)) /* to the tap that lies first */
+    if (run->turned) /* to the tap that lies first */
         p.w.data -= (run->taps - 1) * item;
     p.w.in = whole->w.out;
     p.w.out = item;
@@ -220,16 +220,6 @@ void fc_add_columns(const fc_problem *whole, char *plane, const char *columns, p
     }
 }
 
-static void clear(const fc_problem *whole, int64_t n, int64_t group, int64_t channel) {
-    static const double zero = 0;
-    const int64_t all = group * whole->in_channels + channel;
-    const char *value = whole->finish.bias ? whole->finish.bias + all * whole->finish.bias_stride : (const char *)&zero;
-    char *plane = whole->x.data + n * whole->x.batch + group * whole->x.group + channel * whole->x.channel;
-    for (int64_t d = 0; d < whole->in_size[0]; ++d)
-        whole->kernels->copy_matrix((fc_matrix){plane + d * whole->x.axis[0], whole->x.axis[1], whole->x.axis[2]},
-                                    (fc_matrix){(char *)value, 0, 0}, whole->in_size[1], whole->in_size[2]);
-}
-
 static void task_of(void *context, int64_t task, int thread) {
     const col2im_run *run = context;
     const fc_problem *whole = run->whole;
@@ -240,14 +230,15 @@ static void task_of(void *context, int64_t task, int thread) {
     const int64_t parts = fc_ceil_div(whole->out_size[2], run->pixels);
     char *planes = whole->x.data + n * whole->x.batch + group * whole->x.group + channel * whole->x.channel;
     for (int64_t c = 0; c < channels; ++c)
-        clear(whole, n, group, channel + c);
+        fc_fill_plane(whole->kernels, planes + c * whole->x.channel, whole->in_size, whole->x.axis,
+                      fc_bias_of(&whole->finish, group * whole->in_channels + channel + c));
     for (int64_t depth = 0; depth < whole->out_size[0]; ++depth)
         for (int64_t part = 0; part < bands * parts; ++part) {
             const int64_t row = part / parts * run->rows, pixel = part % parts * run->pixels;
             const fc_pixels b = {depth, row, fc_min(run->rows, whole->out_size[1] - row), pixel,
                                  fc_min(run->pixels, whole->out_size[2] - pixel)};
             /* Rows of columns are in the order of the weights; taps in that of the problem. */
-            const ptrdiff_t next = is_turned(whole) ? -run->pitch : run->pitch;
+            const ptrdiff_t next = run->turned ? -run->pitch : run->pitch;
             const char *columns = run->columns[thread] + (next < 0 ? (run->taps - 1) * run->pitch : 0);
             const fc_problem product = product_of(run, n, group, channel, &b, run->columns[thread]);
             fc_pointwise_forward(&product, run->scratch[thread], 1);

@@ -10,11 +10,9 @@ static ptrdiff_t panel_line(const fc_problem *p) {
     return (ptrdiff_t)p->kernels->tile_vectors * p->kernels->lanes * p->kernels->itemsize;
 }
 
-static int64_t distance(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
-
 /* Whether terms lie farther apart than output channels. */
 static int copies_weights(const fc_problem *p) {
-    return p->in_channels > 1 && p->out_channels > 1 && distance(p->w.in) > distance(p->w.out);
+    return p->in_channels > 1 && p->out_channels > 1 && fc_magnitude(p->w.in) > fc_magnitude(p->w.out);
 }
 
 int64_t fc_panel_rows(const fc_problem *p, int64_t terms) {

@@ -1,6 +1,8 @@
 /* Which taps meet the input where, and the tables of offsets that the GEMM tile is driven by. */
 #include "algorithms/algorithm.h"
 
+#include <string.h>
+
 int fc_supports_all(const fc_problem *p) {
     (void)p;
     return 1;
@@ -66,6 +68,24 @@ ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_
                 for (int64_t w = taps[2].begin; w < taps[2].end; ++w)
                     table[count++] = c * channel_stride + d * axis_stride[0] + h * axis_stride[1] + w * axis_stride[2];
     return count;
+}
+
+void fc_fill_plane(const fc_kernels *kernels, char *plane, const int64_t size[FC_SPATIAL],
+                   const ptrdiff_t axis[FC_SPATIAL], const char *value) {
+    static const double zero = 0;
+    const ptrdiff_t item = kernels->itemsize;
+    const int one_run = size[1] == 1 || axis[1] == size[2] * axis[2];
+    const int64_t rows = one_run ? 1 : size[1], length = one_run ? size[1] * size[2] : size[2];
+    const ptrdiff_t step = one_run && size[2] == 1 ? axis[1] : axis[2];
+    const fc_matrix source = {(char *)(uintptr_t)(value ? value : (const char *)&zero), 0, 0};
+    for (int64_t d = 0; d < size[0]; ++d)
+        for (int64_t h = 0; h < rows; ++h) {
+            char *row = plane + d * axis[0] + h * axis[1];
+            if (!value && step == item)
+                memset(row, 0, (size_t)(length * item));
+            else
+                kernels->copy_matrix((fc_matrix){row, 0, step}, source, 1, length);
+        }
 }
 
 int64_t fc_channel_block(int64_t channels, int64_t taps, int64_t target) {

@@ -4,6 +4,8 @@
  */
 #include "ops/choose.h"
 
+#include "algorithms/dense.h"
+
 static const fc_algorithm *const ALGORITHMS[FC_ALGORITHM_IDS] = {
     [FC_DIRECT] = &fc_direct_algorithm,
     [FC_IM2COL] = &fc_im2col_algorithm,
@@ -68,6 +70,51 @@ const fc_algorithm *fc_choose_forward(const fc_problem *problem, fc_algorithm_id
 
 const fc_algorithm *fc_choose_grad_weight(const fc_problem *problem, fc_algorithm_id id) {
     return choose(problem, id, 1);
+}
+
+/* Taps that meet the input, over all output positions. */
+static double valid_multiply_adds(const fc_problem *p) {
+    double all = (double)p->batch * (double)p->groups * (double)p->in_channels * (double)p->out_channels;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        double reached = 0;
+        for (int64_t tap = 0; tap < p->kernel[axis]; ++tap) {
+            const fc_range positions = fc_valid_positions(p, axis, tap);
+            reached += (double)fc_max(positions.end - positions.begin, 0);
+        }
+        all *= reached;
+    }
+    return all;
+}
+
+fc_status fc_add_choice(const fc_problem *p, fc_algorithm_id asked, int grad_weight, int threads,
+                        fc_conv_choice *choice, double *heaviest) {
+    const fc_algorithm *algorithm = grad_weight ? fc_choose_grad_weight(p, asked) : fc_choose_forward(p, asked);
+    if (!algorithm)
+        return FC_UNSUPPORTED;
+    for (int id = FC_EXACT + 1; id < FC_ALGORITHM_IDS; ++id)
+        choice->cost[id] += fc_algorithm_cost(p, (fc_algorithm_id)id, asked, grad_weight);
+    const double multiply_adds = valid_multiply_adds(p);
+    choice->multiply_adds += multiply_adds;
+    const size_t packed = grad_weight ? 0 : algorithm->packed_bytes(p);
+    const size_t scratch = grad_weight ? algorithm->grad_weight_scratch_bytes(p, threads)
+                                       : algorithm->forward_scratch_bytes(p, NULL, threads);
+    const int64_t bytes = scratch > INT64_MAX ? INT64_MAX : (int64_t)scratch;
+    choice->scratch_bytes = fc_max(choice->scratch_bytes, bytes);
+    if (multiply_adds >= *heaviest) { /* of phases, the one with the most work gives the name */
+        *heaviest = multiply_adds;
+        choice->algorithm = fc_algorithm_id_of(algorithm);
+        choice->packed_bytes = packed > INT64_MAX ? INT64_MAX : (int64_t)packed;
+    }
+    return FC_OK;
+}
+
+int fc_runs_dense(const fc_problem *problem, const fc_options *options) {
+    return (fc_is_policy(options) || options->algorithm == FC_IM2COL) && fc_dense_supports(problem);
+}
+
+void fc_choose_dense(const fc_problem *problem, fc_conv_choice *choice) {
+    choice->algorithm = FC_IM2COL;
+    choice->multiply_adds = valid_multiply_adds(problem);
 }
 
 int fc_worthwhile_threads(const fc_problem *problem, int threads) {

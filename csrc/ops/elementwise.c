@@ -1,8 +1,6 @@
 /* What operations that visit every element once share. */
 #include "ops/elementwise.h"
 
-#include <string.h>
-
 int fc_elementwise_threads(const fc_tensor *tensor, const fc_options *options) {
     double elements = 1;
     for (int axis = 0; axis < FC_AXES; ++axis)
@@ -40,17 +38,7 @@ void fc_copy_turned(const fc_kernels *kernels, fc_matrix dst, fc_matrix src, int
 }
 
 void fc_clear_planes(const fc_kernels *kernels, const fc_tensor *tensor, int64_t n, int64_t channel) {
-    static const double zero = 0;
     const ptrdiff_t item = kernels->itemsize;
-    fc_tensor merged = *tensor, *list[] = {&merged};
-    fc_merge_spatial(list, 1);
-    for (int64_t d = 0; d < merged.size[2]; ++d)
-        for (int64_t h = 0; h < merged.size[3]; ++h) {
-            char *row = fc_plane(&merged, n, channel, item) + (d * merged.stride[2] + h * merged.stride[3]) * item;
-            if (merged.stride[4] == 1)
-                memset(row, 0, (size_t)(merged.size[4] * item));
-            else
-                kernels->copy_matrix((fc_matrix){row, 0, merged.stride[4] * item}, (fc_matrix){(char *)&zero, 0, 0}, 1,
-                                     merged.size[4]);
-        }
+    const ptrdiff_t axis[FC_SPATIAL] = {tensor->stride[2] * item, tensor->stride[3] * item, tensor->stride[4] * item};
+    fc_fill_plane(kernels, fc_plane(tensor, n, channel, item), tensor->size + 2, axis, NULL);
 }

@@ -8,21 +8,11 @@
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
 
-#include <string.h>
-
 typedef struct patches_run {
     fc_problem p; /* geometry alone: in_size is the image, out_size the positions */
     const fc_tensor *image, *columns;
     int back; /* columns to image */
 } patches_run;
-
-static void clear_line(const fc_kernels *kernels, char *dst, ptrdiff_t stride, int64_t count) {
-    static const double zero = 0;
-    if (stride == kernels->itemsize)
-        memset(dst, 0, (size_t)(count * stride));
-    else
-        kernels->copy_matrix((fc_matrix){dst, 0, stride}, (fc_matrix){(char *)&zero, 0, 0}, 1, count);
-}
 
 /* One tap of one channel: its positions in the image, its row of the columns. */
 static void move_tap(const patches_run *run, char *plane, char *row, const int64_t tap[FC_SPATIAL]) {
@@ -37,7 +27,8 @@ static void move_tap(const patches_run *run, char *plane, char *row, const int64
         missing |= p->out_size[axis] - (valid[axis].end - valid[axis].begin);
     }
     if (!run->back && missing)
-        clear_line(kernels, row, step, fc_positions(p));
+        fc_fill_plane(kernels, row, (int64_t[FC_SPATIAL]){1, 1, fc_positions(p)}, (ptrdiff_t[FC_SPATIAL]){0, 0, step},
+                      NULL);
     const int64_t height = valid[1].end - valid[1].begin, width = valid[2].end - valid[2].begin;
     if (valid[0].end == valid[0].begin || height == 0 || width == 0)
         return;

@@ -1,0 +1,271 @@
+/* Transposed convolution: the gradient of a convolution in its input, with a bias. Four ways:
+ *
+ * In phases: a forward of grad_output with channels of the weights swapped and taps turned; with stride s it falls apart
+ * into s problems an axis (one for each residue of the input position) of stride 1, each with every s-th tap: nothing is
+ * multiplied by the zeros of a stretched grad_output. All at once, as a product and a sum of patches
+ * (algorithms/col2im.h), where that costs less. Depthwise with stride 2, woven (algorithms/depthwise_grad_input.c). And a
+ * dense layer as one product over all images (algorithms/dense.h).
+ */
+#include "ops/transposed.h"
+
+#include "algorithms/col2im.h"
+#include "algorithms/cost.h"
+#include "algorithms/dense.h"
+#include "ops/choose.h"
+
+typedef enum way { IN_PHASES, AT_ONCE, WOVEN, DENSE } way;
+
+/* Input positions residue, residue + stride, ... of one axis, as a stride-1 correlation of grad_output: the taps that
+ * reach them are first, first + step, ... (0 to `taps` of them), in reverse. */
+typedef struct phase_axis {
+    int64_t taps, first, step, dilation, offset, positions;
+} phase_axis;
+
+static phase_axis phase_of(const fc_problem *whole, int axis, int64_t residue) {
+    const int64_t stride = whole->stride[axis], dilation = whole->dilation[axis];
+    phase_axis phase = {.positions = fc_ceil_div(whole->in_size[axis] - residue, stride)};
+    /* Taps k with residue - offset - k * dilation divisible by stride; they repeat with a period of at most stride. */
+    const int64_t most = fc_min(whole->kernel[axis], stride);
+    int64_t first = 0;
+    while (first < most && (residue - whole->offset[axis] - first * dilation) % stride != 0)
+        ++first;
+    if (first == most)
+        return phase;
+    int64_t step = 1;
+    while (step < whole->kernel[axis] && step * dilation % stride != 0)
+        ++step;
+    phase.first = first;
+    phase.step = step;
+    phase.dilation = step * dilation / stride;
+    phase.taps = fc_ceil_div(whole->kernel[axis] - first, step);
+    phase.offset = (residue - whole->offset[axis] - first * dilation) / stride - (phase.taps - 1) * phase.dilation;
+    return phase;
+}
+
+/* The forward problem of one phase; `whole` is the forward problem that is being transposed. */
+static fc_problem phase_problem(const fc_problem *whole, const int64_t residue[FC_SPATIAL]) {
+    fc_problem p = *whole;
+    p.in_channels = whole->out_channels;
+    p.out_channels = whole->in_channels;
+    p.x = whole->y;
+    p.y = whole->x;
+    p.w.in = whole->w.out;
+    p.w.out = whole->w.in;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const phase_axis phase = phase_of(whole, axis, residue[axis]);
+        p.in_size[axis] = whole->out_size[axis];
+        p.out_size[axis] = phase.positions;
+        p.kernel[axis] = phase.taps;
+        p.stride[axis] = 1;
+        p.dilation[axis] = fc_max(phase.dilation, 1);
+        p.offset[axis] = phase.offset;
+        p.y.data += residue[axis] * whole->x.axis[axis];
+        p.y.axis[axis] = whole->stride[axis] * whole->x.axis[axis];
+        p.w.data += (phase.first + (phase.taps - 1) * phase.step) * whole->w.axis[axis];
+        p.w.axis[axis] = -phase.step * whole->w.axis[axis];
+    }
+    return p;
+}
+
+/* Steps to the next phase; 0 after the last. Phases beyond the input's end have no positions and are left out. */
+static int next_phase(const fc_problem *whole, int64_t residue[FC_SPATIAL]) {
+    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+        if (++residue[axis] < fc_min(whole->stride[axis], whole->in_size[axis]))
+            return 1;
+        residue[axis] = 0;
+    }
+    return 0;
+}
+
+/* What is asked for of each phase. With a stride, kernels differ from phase to phase: few would suit Winograd, and errors
+ * would differ from one element to its neighbour. */
+static fc_algorithm_id asked_of_phases(const fc_problem *whole, const fc_options *options) {
+    int strided = 0;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        strided |= whole->stride[axis] > 1;
+    return strided && options->algorithm == FC_AUTO ? FC_EXACT : options->algorithm;
+}
+
+/* What a phase costs as an algorithm would do it, and what is dearer there than in a convolution. */
+static double phase_cost(const fc_problem *p, fc_algorithm_id asked, int strided) {
+    const fc_algorithm *algorithm = fc_taps(p) > 0 ? fc_choose_forward(p, asked) : NULL;
+    const double weights = (double)p->groups * (double)p->in_channels * (double)p->out_channels * (double)fc_taps(p);
+    double cost = 0;
+    if (algorithm)
+        cost = FC_COST_PHASE + fc_algorithm_cost(p, fc_algorithm_id_of(algorithm), asked, 0);
+    if (algorithm == &fc_direct_algorithm && strided)
+        cost += FC_COST_PHASE_WEIGHT * weights;
+    if (strided)
+        cost += (p->y.channel % 4096 ? FC_COST_PHASE_STORE : FC_COST_PHASE_STORE + FC_COST_PHASE_CONFLICT) *
+                (double)(p->groups * p->out_channels) * (double)fc_positions(p);
+    return cost;
+}
+
+/* Whether a product and a sum of patches stand for all phases. */
+static int is_cheaper_at_once(const fc_problem *whole, fc_algorithm_id asked) {
+    if ((asked != FC_IM2COL && asked != FC_AUTO && asked != FC_EXACT) || !fc_col2im_supports(whole))
+        return 0;
+    double phases = 0;
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    do {
+        const fc_problem p = phase_problem(whole, residue);
+        phases += phase_cost(&p, asked, whole->stride[2] > 1);
+    } while (next_phase(whole, residue));
+    return fc_col2im_cost(whole) < phases;
+}
+
+static way way_of(const fc_problem *whole, const fc_options *options) {
+    if (!whole->finish.bias && fc_runs_dense(whole, options))
+        return DENSE;
+    if ((fc_is_policy(options) || options->algorithm == FC_DEPTHWISE) && fc_depthwise_fits_grad_input(whole))
+        return WOVEN;
+    return is_cheaper_at_once(whole, asked_of_phases(whole, options)) ? AT_ONCE : IN_PHASES;
+}
+
+/* What all phases need, or an algorithm that cannot do one. */
+static fc_status plan_phases(const fc_problem *whole, fc_algorithm_id asked, int threads, size_t *bytes,
+                             int *unreached) {
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    *unreached = 0;
+    do {
+        const fc_problem p = phase_problem(whole, residue);
+        if (fc_taps(&p) == 0) {
+            *unreached = 1;
+            continue;
+        }
+        const fc_algorithm *algorithm = fc_choose_forward(&p, asked);
+        if (!algorithm)
+            return FC_UNSUPPORTED;
+        const size_t needed = algorithm->forward_scratch_bytes(&p, NULL, threads);
+        *bytes = needed > *bytes ? needed : *bytes;
+    } while (next_phase(whole, residue));
+    return FC_OK;
+}
+
+/* Fills one plane of the output of a problem with its bias, or 0. */
+static void fill_plane(void *context, int64_t task, int thread) {
+    (void)thread;
+    const fc_problem *p = context;
+    const int64_t channels = p->groups * p->out_channels, channel = task % channels;
+    char *plane = p->y.data + task / channels * p->y.batch + channel * p->y.channel;
+    fc_fill_plane(p->kernels, plane, p->out_size, p->y.axis, fc_bias_of(&p->finish, channel));
+}
+
+static void run_phases(const fc_problem *whole, fc_algorithm_id asked, int threads, int unreached, void *block) {
+    if (unreached) { /* some positions meet no tap */
+        fc_problem all = *whole;
+        all.out_channels = whole->in_channels;
+        all.y = whole->x;
+        for (int axis = 0; axis < FC_SPATIAL; ++axis)
+            all.out_size[axis] = whole->in_size[axis];
+        fc_parallel(all.batch * all.groups * all.out_channels, threads, fill_plane, &all);
+    }
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    do {
+        const fc_problem p = phase_problem(whole, residue);
+        if (fc_taps(&p) > 0)
+            fc_choose_forward(&p, asked)->forward(&p, NULL, block, threads);
+    } while (next_phase(whole, residue));
+}
+
+/* One channel of a depthwise problem. */
+static fc_problem plane_problem(const fc_problem *whole, int64_t group) {
+    fc_problem plane = *whole;
+    plane.groups = 1;
+    plane.x.data += group * whole->x.group;
+    plane.y.data += group * whole->y.group;
+    plane.w.data += group * whole->w.group;
+    if (plane.finish.bias)
+        plane.finish.bias += group * whole->finish.bias_stride;
+    return plane;
+}
+
+/* Those whose weights are not all finite, which are left out when phases are done at once. */
+static void run_other_planes(const fc_problem *whole, int threads, int unreached, void *block) {
+    for (int64_t group = 0; group < whole->groups; ++group) {
+        const fc_problem plane = plane_problem(whole, group);
+        if (!fc_depthwise_weights_finite(&plane, plane.w.data, 1))
+            run_phases(&plane, FC_DEPTHWISE, threads, unreached, block);
+    }
+}
+
+static fc_status run_in_phases(const fc_problem *whole, fc_algorithm_id asked, int threads) {
+    size_t bytes = 1;
+    int unreached;
+    const fc_status status = plan_phases(whole, asked, threads, &bytes, &unreached);
+    if (status != FC_OK)
+        return status;
+    void *block = fc_scratch_take(bytes);
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    run_phases(whole, asked, threads, unreached, block);
+    fc_scratch_give(block);
+    return FC_OK;
+}
+
+static fc_status run_at_once(const fc_problem *whole, int threads) {
+    void *block = fc_scratch_take(fc_col2im_scratch_bytes(whole, threads));
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    fc_col2im_run(whole, block, threads);
+    fc_scratch_give(block);
+    return FC_OK;
+}
+
+static fc_status run_woven(const fc_problem *whole, int threads) {
+    const fc_problem plane = plane_problem(whole, 0);
+    size_t bytes = fc_depthwise_grad_input_scratch_bytes(whole);
+    int unreached;
+    const fc_status status = plan_phases(&plane, FC_DEPTHWISE, threads, &bytes, &unreached);
+    if (status != FC_OK)
+        return status;
+    void *block = fc_scratch_take(bytes);
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    if (!fc_depthwise_grad_input_run(whole, block, threads))
+        run_other_planes(whole, threads, unreached, block);
+    fc_scratch_give(block);
+    return FC_OK;
+}
+
+fc_status fc_run_transposed(const fc_problem *whole, const fc_options *options) {
+    const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
+    switch (way_of(whole, options)) {
+    case DENSE:
+        fc_dense_grad_input(whole, threads);
+        return FC_OK;
+    case WOVEN:
+        return run_woven(whole, threads);
+    case AT_ONCE:
+        return run_at_once(whole, threads);
+    default:
+        return run_in_phases(whole, asked_of_phases(whole, options), threads);
+    }
+}
+
+fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *options, fc_conv_choice *choice) {
+    const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
+    const way way = way_of(whole, options);
+    if (way == DENSE) {
+        fc_choose_dense(whole, choice);
+        return FC_OK;
+    }
+    const fc_algorithm_id asked = way == WOVEN ? FC_DEPTHWISE : asked_of_phases(whole, options);
+    double heaviest = -1;
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    do {
+        const fc_problem p = phase_problem(whole, residue);
+        const fc_status status = fc_taps(&p) > 0 ? fc_add_choice(&p, asked, 0, threads, choice, &heaviest) : FC_OK;
+        if (status != FC_OK)
+            return status;
+    } while (next_phase(whole, residue));
+    if (way == WOVEN)
+        choice->scratch_bytes = fc_max(choice->scratch_bytes, (int64_t)fc_depthwise_grad_input_scratch_bytes(whole));
+    if (way == AT_ONCE) {
+        choice->algorithm = FC_IM2COL;
+        choice->cost[FC_IM2COL] = fc_col2im_cost(whole);
+        choice->scratch_bytes = (int64_t)fc_col2im_scratch_bytes(whole, threads);
+        choice->packed_bytes = 0;
+    }
+    return FC_OK;
+}
