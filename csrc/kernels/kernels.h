@@ -172,31 +172,17 @@ typedef int (*fc_argmax_windows_fn)(const fc_argmax_windows *windows);
 
 /* Whether all are from 0 to size - 1. */
 typedef int (*fc_in_plane_fn)(const int64_t *indices, ptrdiff_t count, int64_t size);
-/* taps[i] = (row of indices[i] in window i) * kernel + its column there; origins: where windows begin, places of the
- * size of an element, `width` to a row, with one vector more of them than windows where these are fewer than lanes.
- * Returns whether all indices lie in their windows and in the plane, but for a window that begins left of it or ends right. */
-typedef struct fc_window_taps {
-    char *taps; /* of the size of an element */
+/* Pooling windows of 2 by 2 that lie apart, in a plane with at most one more row and one more column; as many columns of
+ * them as lanes, or more. indices: one a window, flat in the plane, contiguous. */
+typedef struct fc_windows_apart {
     const int64_t *indices;
-    const char *origins;
-    ptrdiff_t count, kernel; /* 2 or 3 */
-    int64_t width, plane;
-} fc_window_taps;
-typedef int (*fc_window_taps_fn)(const fc_window_taps *taps);
-enum { FC_GATHER_LINES = 4 };
-/* dst: a plane, the sum of values of the windows that found their maximum there. lines: FC_GATHER_LINES + 1 times two of
- * `pitch` elements, of which a vector in front and two behind the windows stay what they are, and the last two: places
- * below 0. At most one column and one row lie behind windows that are apart. */
-typedef struct fc_gather_plane {
-    char *dst;
-    const char *taps; /* and a vector behind them */
-    const char *values;
-    char *lines;
-    ptrdiff_t dst_row, values_row, pitch;
-    ptrdiff_t rows, columns, window_rows, window_columns;
-    ptrdiff_t kernel, stride, before[2]; /* 2 or 3, 1 or 2 */
-} fc_gather_plane;
-typedef void (*fc_gather_maxima_fn)(const fc_gather_plane *plane);
+    ptrdiff_t rows, columns, height, width; /* of windows; of the plane */
+} fc_windows_apart;
+/* Whether every index lies in its window. */
+typedef int (*fc_in_windows_fn)(const fc_windows_apart *windows);
+/* dst: the plane; the value of each window where its index says, 0 elsewhere. Rows of values are contiguous. */
+typedef void (*fc_gather_apart_fn)(const fc_windows_apart *windows, char *dst, ptrdiff_t dst_row, const char *values,
+                                   ptrdiff_t values_row);
 
 typedef struct fc_max_indexed_row { /* one row of pooling windows of a plane, rows and depths already clipped */
     const char *plane;

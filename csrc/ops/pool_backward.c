@@ -1,8 +1,8 @@
 /* Gradients of pooling. Average: pool_spread.c.
  *
- * Maximum: gathered where that is possible (pool_gather.c). Else every gradient is added where its maximum was found, plane by plane, each summed by one task in the order of
- * its windows; indices are checked before anything is written. Planes that do not lie contiguous in the caller's array
- * are summed in scratch and copied.
+ * Maximum: every gradient is added where its maximum was found, plane by plane, each summed by one task in the order of
+ * its windows; or gathered, where windows lie apart (pool_gather.c). Indices are checked before anything is written.
+ * Planes that do not lie contiguous in the caller's array are summed in scratch and copied.
  */
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
@@ -14,7 +14,8 @@
 
 typedef struct backward_run {
     const fc_kernels *kernels;
-    const fc_tensor *grad_output, *indices, *grad_input;
+    fc_tensor grad_output, indices; /* axes that lie together merged */
+    const fc_tensor *grad_input;
     int64_t plane_size;
     int in_place; /* planes of grad_input lie contiguous */
     char **plane;
@@ -35,7 +36,7 @@ static void lay_out(backward_run *run, fc_arena *arena, int threads) {
         if (arena->base)
             run->plane[t] = plane;
     }
-    fc_gather_lay_out(&run->gather, arena, threads);
+    fc_gather_lay_out(&run->gather, arena);
 }
 
 static const char *row_of(const fc_tensor *tensor, int64_t plane, int64_t d, int64_t h, ptrdiff_t item) {
@@ -48,8 +49,8 @@ static const char *row_of(const fc_tensor *tensor, int64_t plane, int64_t d, int
 static void check_indices_task(void *context, int64_t plane, int thread) {
     (void)thread;
     backward_run *run = context;
-    const fc_tensor *indices = run->indices;
-    if (run->gather.on && fc_gather_read(&run->gather, plane))
+    const fc_tensor *indices = &run->indices;
+    if (run->gather.on && fc_gather_check(&run->gather, plane))
         return;
     for (int64_t d = 0; d < indices->size[2]; ++d)
         for (int64_t h = 0; h < indices->size[3]; ++h) {
@@ -69,7 +70,7 @@ static void check_indices_task(void *context, int64_t plane, int thread) {
 
 /* Adds grad_output of one plane at its indices. */
 static void scatter_plane(const backward_run *run, int64_t plane, char *sums) {
-    const fc_tensor *g = run->grad_output, *indices = run->indices;
+    const fc_tensor *g = &run->grad_output, *indices = &run->indices;
     const ptrdiff_t item = run->kernels->itemsize;
     for (int64_t d = 0; d < g->size[2]; ++d)
         for (int64_t h = 0; h < g->size[3]; ++h)
@@ -82,7 +83,7 @@ static void backward_task(void *context, int64_t plane, int thread) {
     const backward_run *run = context;
     const fc_tensor *x = run->grad_input;
     const ptrdiff_t item = run->kernels->itemsize;
-    if (run->gather.on && fc_gather_write(&run->gather, plane, thread))
+    if (run->gather.on && fc_gather_write(&run->gather, plane))
         return;
     char *to = (char *)row_of(x, plane, 0, 0, item);
     char *sums = run->in_place ? to : run->plane[thread];
@@ -108,8 +109,6 @@ static fc_status run_backward(backward_run *run, const fc_options *options, fc_r
     if (!arena.base)
         return FC_OUT_OF_MEMORY;
     lay_out(run, &arena, threads);
-    if (run->gather.on)
-        fc_gather_begin(&run->gather);
     fc_parallel(planes, threads, check_indices_task, run);
     if (run->bad) {
         if (report)
@@ -145,7 +144,7 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
                                const fc_pool_params *params, const fc_options *options, const fc_tensor *grad_input,
                                fc_report *report) {
     static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
-    backward_run run = {.grad_output = grad_output, .indices = indices, .grad_input = grad_input};
+    backward_run run = {.grad_output = *grad_output, .indices = *indices, .grad_input = grad_input};
     run.kernels = fc_kernels_for(options->isa, dtype);
     if (!run.kernels)
         return FC_UNSUPPORTED;
@@ -163,9 +162,11 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
         if ((status = check_windows(grad_input, grad_output, params, report)) != FC_OK)
             return status;
         const fc_pool_grid grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);
-        run.gather = (fc_gather_run){run.kernels, grad_output, indices, grad_input, grid, .on = 0};
-        fc_gather_plan(&run.gather);
+        run.gather = (fc_gather_run){run.kernels, grad_output, indices, grad_input, .on = 0};
+        run.gather.on = fc_gather_supports(&run.gather, &grid);
     }
+    fc_tensor *list[] = {&run.grad_output, &run.indices};
+    fc_merge_spatial(list, 2);
     return run_backward(&run, options, report);
 }
 

@@ -147,36 +147,17 @@ static void argmax_windows(operands *o) {
     (void)sink;
 }
 
-static void window_taps(operands *o) {
-    const fc_window_taps taps = {o->c, o->indices, o->b, COUNT / 4, 3, SQUARE, COUNT};
-    volatile int sink = o->kernels->window_taps(&taps);
+static void in_windows(operands *o) {
+    const fc_windows_apart windows = {o->indices, SQUARE / 2, SQUARE / 2, SQUARE, SQUARE};
+    volatile int sink = o->kernels->in_windows(&windows);
     (void)sink;
 }
 
-static void gather_maxima(operands *o, ptrdiff_t kernel, ptrdiff_t before) {
+static void gather_apart(operands *o) {
     const ptrdiff_t item = o->kernels->itemsize;
-    const fc_gather_plane plane = {
-        .dst = o->c,
-        .taps = o->a,
-        .values = o->b,
-        .lines = o->b + COUNT * item,
-        .dst_row = SQUARE * item,
-        .values_row = SQUARE / 2 * item,
-        .pitch = 2 * SQUARE + 4 * o->kernels->lanes,
-        .rows = SQUARE,
-        .columns = SQUARE,
-        .window_rows = SQUARE / 2,
-        .window_columns = SQUARE / 2,
-        .kernel = kernel,
-        .stride = 2,
-        .before = {before, before},
-    };
-    o->kernels->gather_maxima(&plane);
+    const fc_windows_apart windows = {o->indices, SQUARE / 2, SQUARE / 2, SQUARE, SQUARE};
+    o->kernels->gather_apart(&windows, o->c, SQUARE * item, o->b, SQUARE / 2 * item);
 }
-
-static void gather_2_2(operands *o) { gather_maxima(o, 2, 0); }
-
-static void gather_3_2(operands *o) { gather_maxima(o, 3, 1); }
 
 static void max_indexed_2_2(operands *o) {
     const ptrdiff_t item = o->kernels->itemsize;
@@ -248,9 +229,8 @@ static const kernel_load LOADS[] = {
     {"add_matrix", add_matrix, COUNT, 3 * COUNT, 0},
     {"add_turns", add_turns, COUNT, 3 * COUNT, 0},
     {"argmax_windows 2x2/2", argmax_windows, COUNT, COUNT + COUNT / 4, 0},
-    {"window_taps 3x3", window_taps, 0, COUNT / 4, 0},
-    {"gather_maxima 2x2/2", gather_2_2, 0, COUNT + COUNT / 2, 0},
-    {"gather_maxima 3x3/2", gather_3_2, 0, COUNT + COUNT / 2, 0},
+    {"in_windows", in_windows, 0, 0, 0},
+    {"gather_apart", gather_apart, 0, SQUARE * SQUARE + SQUARE * SQUARE / 4, 0},
     {"max_indexed_row 2x2/2", max_indexed_2_2, 3 * COUNT / 2, 2 * COUNT + COUNT / 2, 0},
     {"lrn_forward 5", lrn_forward, 17 * COUNT, 2 * COUNT, 0},
     {"lrn_backward 5", lrn_backward, 30 * COUNT, 3 * COUNT, 0},
