@@ -35,17 +35,14 @@ from .adaptive_pool_grad import (
 )
 from .channel_pool import channel_max_pool, channel_max_pool_backward
 from .conv import conv, conv1d, conv2d, conv3d
+from .conv_backward import conv1d_backward, conv2d_backward, conv3d_backward, conv_backward
 from .conv_grad import (
-    conv1d_backward,
     conv1d_grad_input,
     conv1d_grad_weight,
-    conv2d_backward,
     conv2d_grad_input,
     conv2d_grad_weight,
-    conv3d_backward,
     conv3d_grad_input,
     conv3d_grad_weight,
-    conv_backward,
     conv_grad_input,
     conv_grad_weight,
 )
