@@ -18,6 +18,7 @@ from tolerance import assert_identical
 
 import fastconv
 from fastconv import reference
+from fastconv._types import Array
 from fastconv.reference import winograd
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +67,23 @@ def test_same_bits_for_any_threads_and_batch_and_with_a_plan(
         assert_identical(plan(operands["input"]), results[0], "of a plan")
 
 
+def spoiled(
+    operands: dict[str, Array], operand: str, other: str, value: str, share: float, random: np.random.Generator
+) -> dict[str, Array]:
+    """One element of `operand` is `value`; "large" is that share of the largest number."""
+    changed = operands | {operand: operands[operand].copy()}
+    put = float(value) if value != "large" else share * np.finfo(operands[operand].dtype).max
+    if value == "large":  # plain sums are finite, transforms of it overflow
+        changed[other] = operands[other] * 1e-3
+    changed[operand].flat[random.integers(operands[operand].size)] = put
+    return changed
+
+
+def assert_same_places_not_finite(got: Array, want: Array) -> None:
+    for is_it in (np.isnan, np.isposinf, np.isneginf):
+        np.testing.assert_array_equal(is_it(got), is_it(want), is_it.__name__)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "large"])
 @pytest.mark.parametrize("operand", ["input", "weight"])
@@ -82,19 +100,11 @@ def test_what_is_not_finite_stands_where_plain_sums_put_it(
             sizes=sizes, channels=channels, filters=10, kernel=kernel, padding=1, activation="relu", last=last
         )
         operands = dict(operands_of(geometry, dtype))
-        changed = operands | {operand: operands[operand].copy()}
-        # "large": plain sums are finite, transforms of it overflow
-        put = 0.9 * np.finfo(dtype).max if value == "large" else float(value)
-        if value == "large":
-            other = "weight" if operand == "input" else "input"
-            changed[other] = operands[other] * 1e-3
-        changed[operand].flat[random.integers(operands[operand].size)] = put
+        changed = spoiled(operands, operand, "weight" if operand == "input" else "input", value, 0.9, random)
         # where it stands, whatever the activation does
         got = call(fastconv, geometry, "forward", changed, algorithm="winograd")["output"]
         want = call(fastconv, geometry, "forward", changed, algorithm="direct")["output"]
-        np.testing.assert_array_equal(np.isnan(got), np.isnan(want), f"trial {trial}")
-        np.testing.assert_array_equal(np.isposinf(got), np.isposinf(want), f"trial {trial}")
-        np.testing.assert_array_equal(np.isneginf(got), np.isneginf(want), f"trial {trial}")
+        assert_same_places_not_finite(got, want)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -121,16 +131,10 @@ def test_the_gradient_of_the_weights_is_not_finite_where_plain_sums_are_not(
         sizes = (3, 14, 19) if kernel == (3, 3, 3) else (14, 19)
         geometry = Conv(sizes=sizes, channels=21, filters=18, kernel=kernel, padding=padding, last=last)
         operands = dict(operands_of(geometry, dtype))
-        changed = operands | {operand: operands[operand].copy()}
-        put = 0.3 * np.finfo(dtype).max if value == "large" else float(value)
-        if value == "large":
-            other = "grad_output" if operand == "input" else "input"
-            changed[other] = operands[other] * 1e-3
-        changed[operand].flat[random.integers(operands[operand].size)] = put
+        changed = spoiled(operands, operand, "grad_output" if operand == "input" else "input", value, 0.3, random)
         got = call(fastconv, geometry, "grad_weight", changed, algorithm="winograd")["grad_weight"]
         want = call(fastconv, geometry, "grad_weight", changed, algorithm="direct")["grad_weight"]
-        for is_it in (np.isnan, np.isposinf, np.isneginf):
-            np.testing.assert_array_equal(is_it(got), is_it(want))
+        assert_same_places_not_finite(got, want)
 
 
 @pytest.mark.parametrize(
