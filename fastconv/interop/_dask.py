@@ -55,6 +55,8 @@ def conv(
         if algorithm not in ("auto", "exact"):  # an empty batch does not ask whether it can
             shapes = empty.shape, operands["weight"].shape
             fastconv.choose_algorithm(*shapes, **window, groups=groups, layout=layout, algorithm=algorithm)
+    if not input.size:
+        return da.from_array(like, chunks=-1)
     image, groups = _Image(input, rank, layout), operator.index(groups)
     filters, _, *kernel = operands["weight"].shape
     spans = _spans_of_groups(image.x.chunks[image.channels], groups)
@@ -97,22 +99,26 @@ def pool(
     if kind == "max":
         rest |= {"dilation": dilation, "return_indices": return_indices}
     with _told_as(op, rank, input) as empty:
-        results = getattr(fastconv, op)(empty, kernel_size, stride, padding, layout=layout, **rest)
-        like = results[0] if return_indices else results
-        image = _Image(input, rank, layout)
-        axes = image.axes(like, kernel_size, stride, padding, dilation)
+        given = getattr(fastconv, op)(empty, kernel_size, stride, padding, layout=layout, **rest)
+    likes = given if return_indices else (given,)
+    if not input.size:
+        arrays = [da.from_array(like, chunks=-1) for like in likes]
+        return tuple(arrays) if return_indices else arrays[0]
+    image = _Image(input, rank, layout)
+    axes = image.axes(likes[0], kernel_size, stride, padding, dilation)
+    with _told_as(op, rank, input):
         for axis in axes:
             axis.check_windows(rest["ceil_mode"])
     cuts = [axis.cut() for axis in axes]
-    channels = tuple(size for size in image.x.chunks[image.channels] if size)
+    channels = image.x.chunks[image.channels]
     call = partial(getattr(fastconv, f"{kind}_pool"), kernel_size=kernel_size, stride=stride, layout=layout, **rest)
     if not return_indices:
-        return image.as_given(image.map(op, _piece, cuts, (channels, channels), like, call=call))
+        return image.as_given(image.map(op, _piece, cuts, (channels, channels), likes[0], call=call))
     places = {"starts": [[start for start, _ in cut.pieces] for cut in cuts], "sizes": [axis.size for axis in axes]}
-    pairs = image.map(op, _indexed_piece, cuts, (channels, channels), like, call=call, **places)
+    pairs = image.map(op, _indexed_piece, cuts, (channels, channels), likes[0], call=call, **places)
     return tuple(
-        image.as_given(pairs.map_blocks(operator.itemgetter(i), token=op, dtype=result.dtype, meta=result))
-        for i, result in enumerate(results)
+        image.as_given(pairs.map_blocks(operator.itemgetter(i), token=op, dtype=like.dtype, meta=like))
+        for i, like in enumerate(likes)
     )
 
 
@@ -202,14 +208,15 @@ class _Axis(NamedTuple):
         reach = self.dilation * (self.kernel - 1) + 1
         middle = (reach - 1) // 2 - before
         ends = {-((middle - end) // stride) for end in accumulate(self.chunks)}
-        # No piece may be empty: each has one of the windows, `first` to `last`, that touch the input.
+        # A piece alone must be what the op takes: each has one of the windows, `first` to `last`, that touch the input
+        # and end within its padding, where `ceil_mode` may have added another.
         first = max((before - reach) // stride + 1, 0)
-        last = min((self.size - 1 + before) // stride, self.outputs - 1)
+        last = min(self.size - 1 + before, self.size + before + after - reach) // stride
         borders = [0, *sorted(end for end in ends if first < end <= last), self.outputs]
         if len(borders) == 2:
             return _Cut((self.outputs,), [(0, self.size)], {0: self.padding})
         windows = [(p * stride - before, (q - 1) * stride - before + reach) for p, q in pairwise(borders)]
-        # What a window that `ceil_mode` adds reaches beyond the padding does not count as padding.
+        # What that window reaches beyond the padding is none: it does not count in means.
         padding = {i: (max(-a, 0), min(max(b - self.size, 0), after)) for i, (a, b) in enumerate(windows)}
         return _Cut(
             tuple(q - p for p, q in pairwise(borders)),
@@ -235,7 +242,8 @@ class _Image:
     def __init__(self, input: da.Array, rank: int, layout: Layout | None) -> None:
         last = layout is not None and layout.endswith("C")
         self.is_item = input.ndim == rank + 1
-        self.x = input[None] if self.is_item else input
+        x = input[None] if self.is_item else input
+        self.x = x.rechunk(tuple(tuple(size for size in chunks if size) for chunks in x.chunks))  # none is empty
         self.channels = rank + 1 if last else 1
         self.spatial = range(1, rank + 1) if last else range(2, rank + 2)
 
