@@ -95,11 +95,11 @@ def pool(
     """``max_pool1d`` to ``avg_pool3d``: an array, or arrays of values and of indices."""
     op = f"{kind}_pool{rank}d"
     _check_input(op, input)
-    stride = kernel_size if stride is None else stride
     if kind == "max":
         rest |= {"dilation": dilation, "return_indices": return_indices}
     with _told_as(op, rank, input) as empty:
         given = getattr(fastconv, op)(empty, kernel_size, stride, padding, layout=layout, **rest)
+    stride = kernel_size if stride is None else stride
     likes = given if return_indices else (given,)
     if not input.size:
         arrays = [da.from_array(like, chunks=-1) for like in likes]
