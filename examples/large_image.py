@@ -1,4 +1,4 @@
-"""Filter an image larger than the memory it takes: 20000 x 20000 numbers, 1.6 GB, a few chunks of it at a time.
+"""Filter an image larger than the memory that it takes: 20000 x 20000 numbers, 1.6 GB, some rows at a time.
 
 A map of heights, made as it is needed so that no file is: terraces under noise. A Gaussian filter takes the noise away,
 Sobel filters find the edges of the terraces, and pooling shrinks both to thumbnails that are drawn. Needs dask and
@@ -35,10 +35,11 @@ def heights(block_info):
     frequency = random.uniform(1e-4, 2e-3, 12)
     down = np.outer(np.arange(top, bottom), frequency * np.sin(angle)) + phase
     across = np.outer(np.arange(left, right), frequency * np.cos(angle))
-    # sin(a + b) of all waves at once, as a product of matrices.
-    waves = np.hstack([np.sin(down), np.cos(down)]) @ np.hstack([np.cos(across), np.sin(across)]).T
-    noise = np.random.default_rng([7, top, left]).standard_normal(waves.shape, np.float32)
-    return np.floor(waves, dtype=np.float32, casting="same_kind") + noise / 4
+    # sin(down + across), the sum of all waves, as a product of matrices.
+    factors = np.hstack([np.sin(down), np.cos(down)]), np.hstack([np.cos(across), np.sin(across)]).T
+    waves = np.matmul(*(factor.astype(np.float32) for factor in factors))
+    noise = np.random.default_rng([7, top, left]).random(waves.shape, np.float32)
+    return np.floor(waves) + noise
 
 
 def gaussian(sigma: float):
@@ -72,14 +73,16 @@ def draw(path: Path, pictures) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=20000, help="rows and columns of the image (default: 20000)")
-    parser.add_argument("--chunk", type=int, default=2000, help="rows and columns of its chunks (default: 2000)")
+    parser.add_argument("--rows", type=int, default=100, help="rows of a chunk, of all columns (default: 100)")
     parser.add_argument("--quick", action="store_true", help="a small image: to see that all is well")
     parser.add_argument("--output", type=Path, default=Path(), help="folder for the picture (default: this one)")
     args = parser.parse_args()
-    size, chunk = (2000, 500) if args.quick else (args.size, args.chunk)
+    size = 2000 if args.quick else args.size
     args.output.mkdir(parents=True, exist_ok=True)
 
-    image = da.map_blocks(heights, chunks=da.core.normalize_chunks(chunk, (size, size)), dtype=np.float32)[None]
+    # Chunks of whole rows: a filter needs some rows of the chunks above and below, and nothing waits for the sides.
+    chunks = da.core.normalize_chunks((args.rows, size), (size, size))
+    image = da.map_blocks(heights, chunks=chunks, dtype=np.float32)[None]
     window = -(-size // THUMBNAIL)
     thumbnails = {
         "Heights, mean": avg_pool2d(image, window, ceil_mode=True)[0],
