@@ -3,7 +3,7 @@
  * One thread, AVX2 where the machine has it (valgrind knows no AVX-512), else the baseline. Whole calls are counted:
  * checks, choice, packing and scratch memory too.
  */
-#include "fastconv.h"
+#include "fastconv_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,9 +23,9 @@ static fc_tensor tensor(void *data, int64_t c, int64_t h, int64_t width) {
 
 static fc_tensor filters(void *data) { return (fc_tensor){data, {K, C, 1, R, R}, {C * R * R, R * R, R * R, R, 1}}; }
 
-static const fc_conv_params SAME = {{1, 1, 1}, {1, 1, 1}, {{0, 0}, {1, 1}, {1, 1}}, 1, 0};
-static const fc_pool_params POOL = {{1, 2, 2}, {1, 2, 2}, {1, 1, 1}, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, 0};
-static const fc_lrn_params LRN = {5, 5e-4, 0.75, 2.0};
+static const fc_conv_params SAME = {sizeof SAME, {1, 1, 1}, {1, 1, 1}, {{0, 0}, {1, 1}, {1, 1}}, 1, 0};
+static const fc_pool_params POOL = {sizeof POOL, {1, 2, 2}, {1, 2, 2}, {1, 1, 1}, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, 0};
+static const fc_lrn_params LRN = {sizeof LRN, 5, 5e-4, 0.75, 2.0};
 
 static void must(fc_status status) {
     if (status != FC_OK) {
@@ -56,7 +56,7 @@ PROBLEM(conv_forward_im2col_f64) { forward(FC_IM2COL, FC_FLOAT64, xd, wd, yd); }
 PROBLEM(conv_forward_tiny) {
     const fc_tensor input = {x, {1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}}, output = {y, {1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}};
     const fc_tensor weight = {w, {1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}};
-    const fc_conv_params plain = {{1, 1, 1}, {1, 1, 1}, {{0, 0}, {0, 0}, {0, 0}}, 1, 0};
+    const fc_conv_params plain = FC_CONV_PARAMS_INIT;
     must(fc_conv_forward(FC_FLOAT32, &input, &weight, NULL, &plain, &options, &output, NULL));
 }
 

@@ -1,8 +1,15 @@
-# The C contract of csrc/fastconv.h, for this package's door to C and for `cimport` elsewhere.
+# The C interface, fastconv.h, for `cimport` anywhere: from fastconv._core cimport fc_conv_forward, ...
+# Nothing else of _core can be had in C: a module that does so imports no Python of fastconv, it links to the library.
 from libc.stdint cimport int64_t
 
 
 cdef extern from "fastconv.h" nogil:
+    const int FC_VERSION_MAJOR
+    const int FC_VERSION_MINOR
+    const int FC_VERSION_PATCH
+    const int FC_ABI_VERSION
+    const int FC_MOST_THREADS
+
     ctypedef enum fc_status:
         FC_OK
         FC_OUT_OF_MEMORY
@@ -23,6 +30,7 @@ cdef extern from "fastconv.h" nogil:
         FC_EMPTY_OUTPUT
         FC_OVERFLOW
         FC_UNSUPPORTED
+        FC_BAD_STRUCT
 
     ctypedef enum fc_dtype:
         FC_FLOAT32
@@ -65,13 +73,15 @@ cdef extern from "fastconv.h" nogil:
         int64_t stride
 
     ctypedef struct fc_conv_params:
+        size_t struct_size
         int64_t stride[3]
         int64_t dilation[3]
         int64_t padding[3][2]
         int64_t groups
-        int flip
+        int64_t flip
 
     ctypedef struct fc_pool_params:
+        size_t struct_size
         int64_t kernel[3]
         int64_t stride[3]
         int64_t dilation[3]
@@ -81,6 +91,7 @@ cdef extern from "fastconv.h" nogil:
         int64_t divisor_override
 
     ctypedef struct fc_options:
+        size_t struct_size
         int threads
         int isa
         fc_algorithm_id algorithm
@@ -89,13 +100,15 @@ cdef extern from "fastconv.h" nogil:
         const void *packed
 
     ctypedef struct fc_conv_choice:
+        size_t struct_size
         fc_algorithm_id algorithm
-        double cost[4]
         double multiply_adds
         int64_t scratch_bytes
         int64_t packed_bytes
+        double cost[16]
 
     ctypedef struct fc_lrn_params:
+        size_t struct_size
         int64_t size
         double alpha
         double beta
@@ -105,9 +118,17 @@ cdef extern from "fastconv.h" nogil:
         int axis
         int64_t value
 
-    void fc_options_init(fc_options *options)
-    const char *fc_status_string(fc_status status)
+    ctypedef struct fc_conv_plan:
+        pass
+
+    const char *fc_version_string()
     int fc_abi_version()
+    const char *fc_status_string(fc_status status)
+    void fc_options_init(fc_options *options)
+    void fc_conv_params_init(fc_conv_params *params)
+    void fc_pool_params_init(fc_pool_params *params)
+    void fc_lrn_params_init(fc_lrn_params *params)
+    void fc_conv_choice_init(fc_conv_choice *choice)
     fc_status fc_conv_output_size(const int64_t *input, const int64_t *kernel, const fc_conv_params *params,
                                   int64_t *output, fc_report *report)
     fc_status fc_pool_output_size(const int64_t *input, const fc_pool_params *params, int64_t *output,
@@ -125,6 +146,11 @@ cdef extern from "fastconv.h" nogil:
                                   const fc_tensor *grad_weight, fc_report *report)
     fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
                                 const fc_vector *grad_bias)
+    fc_status fc_conv_plan_create(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params,
+                                  const fc_options *options, fc_conv_plan **plan, fc_report *report)
+    fc_status fc_conv_plan_run(fc_conv_plan *plan, const fc_tensor *input, const fc_vector *bias,
+                               const fc_tensor *output, fc_report *report)
+    void fc_conv_plan_free(fc_conv_plan *plan)
     fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass which, const fc_tensor *input, const fc_tensor *weight,
                              const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
                              fc_conv_choice *choice, fc_report *report)
@@ -179,18 +205,6 @@ cdef extern from "fastconv.h" nogil:
     int fc_isa_current()
     fc_status fc_isa_select(int isa)
     int fc_isa_lanes(int isa, fc_dtype dtype)
-    const char *fc_cpu_features()
-    int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds)
-    fc_status fc_copy_rounds(int isa, void *dst, const void *src, int64_t bytes, int64_t rounds)
-    ctypedef struct fc_kernel_load:
-        const char *name
-        int rows
-        int vectors
-        double flops
-        double bytes
-
-    int fc_kernel_loads(int isa, fc_dtype dtype)
-    fc_status fc_kernel_rounds(int isa, fc_dtype dtype, int index, int64_t rounds, fc_kernel_load *load)
     int fc_has_openmp()
     int fc_get_num_threads()
     void fc_set_num_threads(int threads)

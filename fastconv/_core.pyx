@@ -54,6 +54,27 @@ include "_core_plan.pxi"
 
 # ---- the machine ----
 
+cdef extern from "fastconv_private.h" nogil:
+    const char *fc_cpu_features()
+    int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds)
+    fc_status fc_copy_rounds(int isa, void *dst, const void *src, int64_t bytes, int64_t rounds)
+
+    ctypedef struct fc_kernel_load:
+        const char *name
+        int rows
+        int vectors
+        double flops
+        double bytes
+
+    int fc_kernel_loads(int isa, fc_dtype dtype)
+    fc_status fc_kernel_rounds(int isa, fc_dtype dtype, int index, int64_t rounds, fc_kernel_load *load)
+
+
+def abi_versions():
+    """(that of the header this module was compiled with, that of the library it runs with)"""
+    return FC_ABI_VERSION, fc_abi_version()
+
+
 def isa_compiled():
     """Names of all instruction sets in the library, lowest first."""
     return tuple([fc_isa_name(isa).decode() for isa in range(fc_isa_count())])

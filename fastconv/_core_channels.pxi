@@ -97,6 +97,7 @@ def channel_max_pool_backward(int rank, grad_output, indices, input_shape, layou
 
 
 cdef int as_lrn_params(Op op, object size, object alpha, object beta, object k, fc_lrn_params *params) except -1:
+    fc_lrn_params_init(params)
     as_int(op, "size", size, size, &params.size)
     if params.size < 1:
         _errors.bad_lrn_size(op, size)

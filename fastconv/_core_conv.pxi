@@ -2,10 +2,7 @@
 
 cdef int as_conv_params(Op op, object stride, object padding, object dilation, object groups, object flip, int rank,
                         const int64_t *in_size, const int64_t *kernel, fc_conv_params *params) except -1:
-    cdef int i
-    for i in range(RANK):
-        params.stride[i] = params.dilation[i] = 1
-        params.padding[i][0] = params.padding[i][1] = 0
+    fc_conv_params_init(params)
     as_axes(op, "stride", stride, rank, 1, params.stride)
     as_axes(op, "dilation", dilation, rank, 1, params.dilation)
     as_padding(op, padding, rank, in_size, kernel, params.stride, params.dilation, params.padding)

@@ -54,6 +54,7 @@ cdef class PackedWeights:
             for i in range(1, 2 + RANK):  # the choice does not see the batch
                 same = same and self.input.size[i] == x.size[i] and self.input.stride[i] == x.stride[i]
             if not same:
+                fc_conv_choice_init(&choice)
                 status = fc_conv_choose(dtype, FC_FORWARD, x, w, y, params, opts, &choice, NULL)
                 if status != FC_OK:
                     return None  # the call itself will say what is wrong
@@ -161,6 +162,7 @@ def choose_algorithm(input_shape, weight_shape, stride, padding, dilation, group
         dense_strides(&y, last)
         dense_strides(&w, False)
         x.data = w.data = y.data = NULL
+        fc_conv_choice_init(&choice)
         status = fc_conv_choose(<fc_dtype>wide, <fc_conv_pass><int>PASSES.index(pass_name),
                                 &x, &w, &y, &params, &opts, &choice, &report)
     if status != FC_OK:

@@ -3,9 +3,7 @@
 cdef int as_pool_params(Op op, object kernel_size, object stride, object padding, object dilation, object ceil_mode,
                         int rank, const int64_t *in_size, fc_pool_params *params) except -1:
     cdef int i
-    for i in range(RANK):
-        params.kernel[i] = params.stride[i] = params.dilation[i] = 1
-        params.padding[i][0] = params.padding[i][1] = 0
+    fc_pool_params_init(params)
     as_axes(op, "kernel_size", kernel_size, rank, 1, params.kernel)
     if stride is None:
         for i in range(RANK):
@@ -15,8 +13,6 @@ cdef int as_pool_params(Op op, object kernel_size, object stride, object padding
     as_axes(op, "dilation", dilation, rank, 1, params.dilation)
     as_padding(op, padding, rank, in_size, params.kernel, params.stride, params.dilation, params.padding)
     params.ceil_mode = as_flag(op, "ceil_mode", ceil_mode)
-    params.count_include_pad = 1
-    params.divisor_override = 0
     return 0
 
 

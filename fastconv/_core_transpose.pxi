@@ -6,9 +6,9 @@ cdef int as_transpose_params(Op op, object stride, object padding, object output
     """As as_conv_params; "same" makes the output input * stride long, the odd element of padding at the end."""
     cdef int i
     cdef int64_t total
+    fc_conv_params_init(params)
     for i in range(RANK):
-        params.stride[i] = params.dilation[i] = 1
-        params.padding[i][0] = params.padding[i][1] = extra[i] = 0
+        extra[i] = 0
     as_axes(op, "stride", stride, rank, 1, params.stride)
     as_axes(op, "dilation", dilation, rank, 1, params.dilation)
     as_axes(op, "output_padding", output_padding, rank, 0, extra)
@@ -22,9 +22,7 @@ cdef int as_transpose_params(Op op, object stride, object padding, object output
             params.padding[i][1] = total - total // 2
     else:
         as_padding(op, padding, rank, kernel, kernel, params.stride, params.dilation, params.padding)
-    as_int(op, "groups", groups, groups, &params.groups)
-    params.flip = 0
-    return 0
+    return as_int(op, "groups", groups, groups, &params.groups)
 
 
 cdef inline bint transpose_groups_fit(const fc_tensor *x, const fc_tensor *w, int64_t groups) noexcept:

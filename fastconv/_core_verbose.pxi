@@ -30,6 +30,7 @@ cdef int tell_conv(Op op, fc_conv_pass which, const fc_tensor *x, const fc_tenso
     cdef fc_conv_choice choice
     cdef int axis
     algorithm = "-"
+    fc_conv_choice_init(&choice)
     if fc_conv_choose(<fc_dtype>double, which, x, w, y, params, opts, &choice, NULL) == FC_OK:
         algorithm = ALGORITHM_NAMES[<int>choice.algorithm]
     before = [params.padding[axis][0] for axis in range(RANK)]

@@ -7,6 +7,7 @@
  */
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
+#include "ops/interface.h"
 
 #include <stdatomic.h>
 
@@ -119,6 +120,7 @@ static fc_status run_channels(channels_run *run, const fc_options *options) {
 }
 
 static fc_status take_kernels(channels_run *run, fc_dtype dtype, const fc_options *options) {
+    FC_NEED((unsigned)dtype < FC_DTYPES);
     run->kernels = fc_kernels_for(options->isa, dtype);
     run->wide = fc_kernels_for(options->isa, FC_FLOAT64);
     return run->kernels ? FC_OK : FC_UNSUPPORTED;
@@ -164,6 +166,8 @@ static fc_status check_max(const fc_tensor *input, const fc_tensor *output, cons
 
 fc_status fc_channel_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
                                       const fc_tensor *output, const fc_tensor *indices, fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(output) && (!indices || fc_is_array(indices)));
+    FC_ADOPT(fc_options, options);
     channels_run run = {
         .operand = {*input, *output}, .operands = 2, .as_blocks = 1, .fn = max_block, .rows_of_work = 1};
     fc_status status = take_kernels(&run, dtype, options);
@@ -208,6 +212,8 @@ static void scatter_block(channels_run *run, const block *operands, const pixel_
 
 fc_status fc_channel_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
                                        const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(indices) && fc_is_array(grad_input));
+    FC_ADOPT(fc_options, options);
     channels_run run = {
         .operand = {*grad_input, *grad_output}, .operands = 2, .indices = *indices, .fn = check_indices_block};
     fc_status status = take_kernels(&run, dtype, options);
@@ -254,6 +260,9 @@ static fc_status run_lrn(channels_run *run, fc_dtype dtype, const fc_lrn_params 
 
 fc_status fc_lrn_forward(fc_dtype dtype, const fc_tensor *input, const fc_lrn_params *params, const fc_options *options,
                          const fc_tensor *output, fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(output));
+    FC_ADOPT(fc_lrn_params, params);
+    FC_ADOPT(fc_options, options);
     channels_run run = {.operand = {*input, *output}, .operands = 2, .fn = lrn_forward_block, .rows_of_work = 1};
     return run_lrn(&run, dtype, params, options, report);
 }
@@ -261,6 +270,9 @@ fc_status fc_lrn_forward(fc_dtype dtype, const fc_tensor *input, const fc_lrn_pa
 fc_status fc_lrn_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
                           const fc_lrn_params *params, const fc_options *options, const fc_tensor *grad_input,
                           fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(input) && fc_is_array(grad_input));
+    FC_ADOPT(fc_lrn_params, params);
+    FC_ADOPT(fc_options, options);
     channels_run run = {.operand = {*grad_output, *input, *grad_input}, .operands = 3, .fn = lrn_backward_block};
     run.rows_of_work = 2 * input->size[1] + 1;
     return run_lrn(&run, dtype, params, options, report);

@@ -7,6 +7,7 @@
 #include "ops/choose.h"
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
+#include "ops/interface.h"
 #include "ops/transposed.h"
 
 static fc_image image_of(const fc_tensor *tensor, int64_t groups, ptrdiff_t item) {
@@ -94,6 +95,9 @@ static fc_status run_planned(const fc_problem *p, const fc_options *options, con
 fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight, const fc_vector *bias,
                           const fc_conv_params *params, const fc_options *options, const fc_tensor *output,
                           fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(weight) && fc_is_array(output));
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK && options->packed && fc_is_policy(options))
@@ -112,6 +116,9 @@ fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tenso
 fc_status fc_conv_transpose_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
                                        const fc_conv_params *params, const fc_options *options,
                                        const fc_tensor *grad_input, fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(weight) && fc_is_array(grad_input));
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -127,6 +134,9 @@ fc_status fc_conv_transpose_grad_input(fc_dtype dtype, const fc_tensor *grad_out
 fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *weight,
                              const fc_conv_params *params, const fc_options *options, const fc_tensor *grad_input,
                              fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(weight) && fc_is_array(grad_input));
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -140,6 +150,9 @@ fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const
 fc_status fc_conv_transpose_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight,
                                     const fc_vector *bias, const fc_conv_params *params, const fc_options *options,
                                     const fc_tensor *output, fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(weight) && fc_is_array(output));
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK && options->activation != FC_IDENTITY)
@@ -177,6 +190,9 @@ static fc_status run_grad_weight(const fc_problem *p, const fc_options *options)
 fc_status fc_conv_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
                               const fc_conv_params *params, const fc_options *options, const fc_tensor *grad_weight,
                               fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(input) && fc_is_array(grad_weight));
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -190,6 +206,9 @@ fc_status fc_conv_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, cons
 fc_status fc_conv_transpose_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *input,
                                         const fc_conv_params *params, const fc_options *options,
                                         const fc_tensor *grad_weight, fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(input) && fc_is_array(grad_weight));
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -227,13 +246,13 @@ static void grad_bias_task(void *context, int64_t channel, int thread) {
 
 fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
                             const fc_vector *grad_bias) {
+    FC_NEED(fc_is_array(grad_output) && grad_bias && grad_bias->data);
+    FC_ADOPT(fc_options, options);
     static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status != FC_OK)
         return status;
-    if (!grad_bias->data)
-        return FC_BAD_ARGUMENT;
     if ((status = fc_check_tensor(grad_output, LEAST)) != FC_OK)
         return status;
     if (grad_bias->size != grad_output->size[1])
@@ -247,9 +266,9 @@ fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const 
 
 /* ---- what would run ---- */
 
-fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *input, const fc_tensor *weight,
-                         const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
-                         fc_conv_choice *choice, fc_report *report) {
+static fc_status choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *input, const fc_tensor *weight,
+                        const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
+                        fc_conv_choice *choice, fc_report *report) {
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -257,7 +276,6 @@ fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *inp
     if (status != FC_OK)
         return status;
     const fc_problem whole = problem_of(kernels, input, weight, output, params);
-    *choice = (fc_conv_choice){.algorithm = FC_AUTO};
     if (pass == FC_GRAD_INPUT)
         return fc_choose_transposed(&whole, options, choice);
     if (pass == FC_GRAD_WEIGHT && fc_runs_dense(&whole, options)) {
@@ -269,8 +287,22 @@ fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *inp
     return fc_add_choice(&whole, options->algorithm, pass == FC_GRAD_WEIGHT, threads, choice, &heaviest);
 }
 
+fc_status fc_conv_choose(fc_dtype dtype, fc_conv_pass pass, const fc_tensor *input, const fc_tensor *weight,
+                         const fc_tensor *output, const fc_conv_params *params, const fc_options *options,
+                         fc_conv_choice *choice, fc_report *report) {
+    FC_NEED(input && weight && output && choice && (unsigned)pass <= FC_GRAD_WEIGHT);
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
+    fc_conv_choice own = FC_CONV_CHOICE_INIT;
+    const fc_status status = choose(dtype, pass, input, weight, output, params, options, &own, report);
+    return status == FC_OK ? fc_hand_over(choice, &own, sizeof own) : status;
+}
+
 fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params, const fc_options *options,
                        void *packed) {
+    FC_NEED(fc_is_array(weight) && packed);
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     static const int64_t LEAST[FC_AXES] = {1, 1, 1, 1, 1};
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);

@@ -7,6 +7,7 @@
 #include "ops/geometry.h"
 
 #include "algorithms/algorithm.h"
+#include "ops/interface.h"
 
 static const int64_t MOST_ELEMENTS = (int64_t)1 << 48;
 
@@ -14,35 +15,6 @@ static fc_status tell(fc_report *report, fc_status status, int axis, int64_t val
     if (report)
         *report = (fc_report){axis, value};
     return status;
-}
-
-void fc_options_init(fc_options *options) { *options = (fc_options){0, -1, FC_AUTO, FC_IDENTITY, 0.0, NULL}; }
-
-int fc_abi_version(void) { return FC_ABI_VERSION; }
-
-const char *fc_status_string(fc_status status) {
-    static const char *const TEXT[] = {
-        [FC_OK] = "ok",
-        [FC_OUT_OF_MEMORY] = "out of memory",
-        [FC_BAD_ARGUMENT] = "a null pointer, an unknown dtype, algorithm or activation, or packed weights for a policy",
-        [FC_BAD_STRIDE] = "stride must be at least 1",
-        [FC_BAD_DILATION] = "dilation must be at least 1",
-        [FC_BAD_PADDING] = "padding must not be negative, and in pooling smaller than the dilated window",
-        [FC_BAD_KERNEL] = "kernel size must be at least 1",
-        [FC_BAD_GROUPS] = "groups must be at least 1 and divide input and output channels",
-        [FC_BAD_CHANNELS] = "channels of input, weight and output do not belong together",
-        [FC_BAD_BATCH] = "batch sizes differ",
-        [FC_EMPTY_INPUT] = "no channels or an empty spatial axis",
-        [FC_KERNEL_TOO_LARGE] = "the dilated kernel exceeds the padded input",
-        [FC_BAD_OUTPUT_SIZE] = "output sizes do not follow from the geometry",
-        [FC_BAD_INDEX] = "an index outside of its plane",
-        [FC_EMPTY_WINDOW] = "a pooling window without any input element",
-        [FC_BAD_OUTPUT_PADDING] = "output padding must not be negative, and smaller than stride or dilation",
-        [FC_EMPTY_OUTPUT] = "the padding takes away all of the output",
-        [FC_OVERFLOW] = "a size leaves the range of 64-bit offsets",
-        [FC_UNSUPPORTED] = "not supported by the algorithm or instruction set asked for",
-    };
-    return (unsigned)status < sizeof TEXT / sizeof TEXT[0] ? TEXT[status] : "unknown status";
 }
 
 /* in + before + after and dilation * (kernel - 1) + 1, or an overflow. */
@@ -72,6 +44,8 @@ static fc_status check_window(const fc_conv_params *params, const int64_t kernel
 
 fc_status fc_conv_output_size(const int64_t input[FC_SPATIAL], const int64_t kernel[FC_SPATIAL],
                               const fc_conv_params *params, int64_t output[FC_SPATIAL], fc_report *report) {
+    FC_NEED(input && kernel && output);
+    FC_ADOPT(fc_conv_params, params);
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         const int64_t *padding = params->padding[axis];
         const fc_status status = check_window(params, kernel, input, axis, report);
@@ -111,6 +85,8 @@ static fc_status transposed_size(const int64_t input[FC_SPATIAL], const int64_t 
 fc_status fc_conv_transpose_output_size(const int64_t input[FC_SPATIAL], const int64_t kernel[FC_SPATIAL],
                                         const fc_conv_params *params, const int64_t output_padding[FC_SPATIAL],
                                         int64_t output[FC_SPATIAL], fc_report *report) {
+    FC_NEED(input && kernel && output_padding && output);
+    FC_ADOPT(fc_conv_params, params);
     const fc_status status = transposed_size(input, kernel, params, output_padding, output, report);
     if (status != FC_OK)
         return status;
@@ -125,7 +101,9 @@ fc_status fc_conv_transpose_output_size(const int64_t input[FC_SPATIAL], const i
 
 fc_status fc_pool_output_size(const int64_t input[FC_SPATIAL], const fc_pool_params *params, int64_t output[FC_SPATIAL],
                               fc_report *report) {
-    fc_conv_params plain = {.groups = 1};
+    FC_NEED(input && output);
+    FC_ADOPT(fc_pool_params, params);
+    fc_conv_params plain = FC_CONV_PARAMS_INIT;
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         plain.stride[axis] = params->stride[axis];
         plain.dilation[axis] = params->dilation[axis];

@@ -6,6 +6,7 @@
  */
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
+#include "ops/interface.h"
 
 typedef struct padding_run {
     const fc_kernels *kernels;
@@ -98,11 +99,10 @@ static void pad_backward_task(void *context, int64_t task, int thread) {
 static fc_status run_padding(padding_run *run, fc_dtype dtype, const fc_options *options, int back, fc_report *report) {
     static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
     const fc_tensor *x = run->small, *y = run->large;
+    FC_NEED((unsigned)dtype < FC_DTYPES && (unsigned)run->mode < FC_PAD_MODES);
     run->kernels = fc_kernels_for(options->isa, dtype);
     if (!run->kernels)
         return FC_UNSUPPORTED;
-    if ((unsigned)run->mode >= FC_PAD_MODES)
-        return FC_BAD_ARGUMENT;
     fc_status status = fc_check_tensor(x, LEAST);
     if (status == FC_OK)
         status = fc_check_tensor(y, LEAST);
@@ -133,12 +133,16 @@ static fc_status run_padding(padding_run *run, fc_dtype dtype, const fc_options 
 
 fc_status fc_pad(fc_dtype dtype, const fc_tensor *input, const int64_t before[FC_SPATIAL], fc_pad_mode mode,
                  const void *value, const fc_options *options, const fc_tensor *output, fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(output) && before && (value || mode != FC_PAD_CONSTANT));
+    FC_ADOPT(fc_options, options);
     padding_run run = {.small = input, .large = output, .before = before, .mode = mode, .value = value};
     return run_padding(&run, dtype, options, 0, report);
 }
 
 fc_status fc_pad_backward(fc_dtype dtype, const fc_tensor *grad_output, const int64_t before[FC_SPATIAL],
                           fc_pad_mode mode, const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(grad_input) && before);
+    FC_ADOPT(fc_options, options);
     padding_run run = {.small = grad_input, .large = grad_output, .before = before, .mode = mode};
     return run_padding(&run, dtype, options, 1, report);
 }

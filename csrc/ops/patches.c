@@ -7,6 +7,7 @@
 #include "algorithms/col2im.h"
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
+#include "ops/interface.h"
 
 typedef struct patches_run {
     fc_problem p; /* geometry alone: in_size is the image, out_size the positions */
@@ -77,6 +78,7 @@ static fc_status run_patches(patches_run *run, fc_dtype dtype, const int64_t ker
     static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
     const fc_tensor *image = run->image, *columns = run->columns;
     fc_problem *p = &run->p;
+    FC_NEED((unsigned)dtype < FC_DTYPES);
     p->kernels = fc_kernels_for(options->isa, dtype);
     if (!p->kernels)
         return FC_UNSUPPORTED;
@@ -110,6 +112,9 @@ static fc_status run_patches(patches_run *run, fc_dtype dtype, const int64_t ker
 fc_status fc_im2col(fc_dtype dtype, const fc_tensor *input, const int64_t kernel[FC_SPATIAL],
                     const fc_conv_params *params, const fc_options *options, const fc_tensor *columns,
                     fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(columns) && kernel);
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     patches_run run = {.image = input, .columns = columns};
     return run_patches(&run, dtype, kernel, params, options, report);
 }
@@ -117,6 +122,9 @@ fc_status fc_im2col(fc_dtype dtype, const fc_tensor *input, const int64_t kernel
 fc_status fc_col2im(fc_dtype dtype, const fc_tensor *columns, const int64_t kernel[FC_SPATIAL],
                     const fc_conv_params *params, const fc_options *options, const fc_tensor *output,
                     fc_report *report) {
+    FC_NEED(fc_is_array(columns) && fc_is_array(output) && kernel);
+    FC_ADOPT(fc_conv_params, params);
+    FC_ADOPT(fc_options, options);
     patches_run run = {.image = output, .columns = columns, .back = 1};
     return run_patches(&run, dtype, kernel, params, options, report);
 }

@@ -8,6 +8,7 @@
  */
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
+#include "ops/interface.h"
 #include "ops/pool_indexed.h"
 #include "ops/pool_whole.h"
 
@@ -253,11 +254,14 @@ static fc_status pool_forward(fc_pool_run *run, const fc_options *options) {
 
 static fc_status sliding(fc_pool_run *run, fc_dtype dtype, const fc_pool_params *params, const fc_options *options,
                          fc_report *report) {
+    FC_NEED((unsigned)dtype < FC_DTYPES);
     run->kernels = fc_kernels_for(options->isa, dtype);
     run->wide = fc_kernels_for(options->isa, FC_FLOAT64);
     if (!run->kernels)
         return FC_UNSUPPORTED;
-    const fc_status status = fc_check_pool(&run->input, run->output, params, report);
+    fc_status status = fc_check_pool(&run->input, run->output, params, report);
+    if (status == FC_OK && run->indices)
+        status = fc_check_same(run->output, run->indices, report);
     if (status != FC_OK || run->input.size[0] == 0)
         return status;
     run->grid = fc_pool_grid_of(params, run->input.size + 2, run->output->size + 2);
@@ -272,11 +276,14 @@ static fc_status sliding(fc_pool_run *run, fc_dtype dtype, const fc_pool_params 
 }
 
 static fc_status adaptive(fc_pool_run *run, fc_dtype dtype, const fc_options *options, fc_report *report) {
+    FC_NEED((unsigned)dtype < FC_DTYPES);
     run->kernels = fc_kernels_for(options->isa, dtype);
     run->wide = fc_kernels_for(options->isa, FC_FLOAT64);
     if (!run->kernels)
         return FC_UNSUPPORTED;
-    const fc_status status = fc_check_adaptive_pool(&run->input, run->output, report);
+    fc_status status = fc_check_adaptive_pool(&run->input, run->output, report);
+    if (status == FC_OK && run->indices)
+        status = fc_check_same(run->output, run->indices, report);
     if (status != FC_OK)
         return status;
     run->grid = fc_pool_grid_adaptive(run->input.size + 2, run->output->size + 2);
@@ -286,24 +293,34 @@ static fc_status adaptive(fc_pool_run *run, fc_dtype dtype, const fc_options *op
 fc_status fc_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
                               const fc_options *options, const fc_tensor *output, const fc_tensor *indices,
                               fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(output) && (!indices || fc_is_array(indices)));
+    FC_ADOPT(fc_pool_params, params);
+    FC_ADOPT(fc_options, options);
     fc_pool_run run = {.input = *input, .output = output, .indices = indices};
     return sliding(&run, dtype, params, options, report);
 }
 
 fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
                               const fc_options *options, const fc_tensor *output, fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(output));
+    FC_ADOPT(fc_pool_params, params);
+    FC_ADOPT(fc_options, options);
     fc_pool_run run = {.input = *input, .output = output, .average = 1};
     return sliding(&run, dtype, params, options, report);
 }
 
 fc_status fc_adaptive_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
                                        const fc_tensor *output, const fc_tensor *indices, fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(output) && (!indices || fc_is_array(indices)));
+    FC_ADOPT(fc_options, options);
     fc_pool_run run = {.input = *input, .output = output, .indices = indices};
     return adaptive(&run, dtype, options, report);
 }
 
 fc_status fc_adaptive_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
                                        const fc_tensor *output, fc_report *report) {
+    FC_NEED(fc_is_array(input) && fc_is_array(output));
+    FC_ADOPT(fc_options, options);
     fc_pool_run run = {.input = *input, .output = output, .average = 1};
     return adaptive(&run, dtype, options, report);
 }

@@ -6,6 +6,7 @@
  */
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
+#include "ops/interface.h"
 #include "ops/pool_gather.h"
 #include "ops/pool_spread.h"
 
@@ -143,12 +144,17 @@ static fc_status check_windows(const fc_tensor *input, const fc_tensor *output, 
 fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
                                const fc_pool_params *params, const fc_options *options, const fc_tensor *grad_input,
                                fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(indices) && fc_is_array(grad_input) && (unsigned)dtype < FC_DTYPES);
+    FC_ADOPT_OR_NULL(fc_pool_params, params);
+    FC_ADOPT(fc_options, options);
     static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
     backward_run run = {.grad_output = *grad_output, .indices = *indices, .grad_input = grad_input};
     run.kernels = fc_kernels_for(options->isa, dtype);
     if (!run.kernels)
         return FC_UNSUPPORTED;
     fc_status status = fc_check_tensor(grad_input, LEAST);
+    if (status == FC_OK)
+        status = fc_check_tensor(grad_output, LEAST);
     if (status != FC_OK)
         return status;
     if (grad_output->size[0] != grad_input->size[0])
@@ -184,6 +190,9 @@ static int is_average(const fc_pool_grid *grid) {
 
 fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
                                const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(grad_input) && (unsigned)dtype < FC_DTYPES);
+    FC_ADOPT(fc_pool_params, params);
+    FC_ADOPT(fc_options, options);
     const fc_kernels *kernels = fc_kernels_for(options->isa, dtype);
     if (!kernels)
         return FC_UNSUPPORTED;
@@ -205,6 +214,8 @@ fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
 
 fc_status fc_adaptive_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
                                         const fc_tensor *grad_input, fc_report *report) {
+    FC_NEED(fc_is_array(grad_output) && fc_is_array(grad_input) && (unsigned)dtype < FC_DTYPES);
+    FC_ADOPT(fc_options, options);
     const fc_kernels *kernels = fc_kernels_for(options->isa, dtype);
     if (!kernels)
         return FC_UNSUPPORTED;

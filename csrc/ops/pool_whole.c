@@ -16,10 +16,11 @@ int fc_pool_merge_whole(fc_pool_run *run) {
     const int64_t length = x->size[4];
     if (x->size[2] != 1 || x->size[3] != 1 || (x->stride[4] != 1 && x->stride[1] != 1))
         return 0;
-    *grid = (fc_pool_grid){{{1, length, 1}, {1, 1, 1}, {1, 1, 1}, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, (int64_t)divisor},
-                           {1, length, 1},
-                           {1, 1, 1},
-                           0};
+    *grid = (fc_pool_grid){
+        {sizeof grid->params, {1, length, 1}, {1, 1, 1}, {1, 1, 1}, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, (int64_t)divisor},
+        {1, length, 1},
+        {1, 1, 1},
+        0};
     run->input = merged;
     if (x->stride[4] == 1)
         return 1;

@@ -3,6 +3,7 @@
  * CPUID tells what the core can execute, XCR0 whether the OS saves the registers it needs; both must agree. On aarch64
  * Advanced SIMD is part of the base architecture, nothing has to be asked.
  */
+#include "fastconv_private.h"
 #include "runtime/runtime.h"
 
 int fc_cpu_has_baseline(void) { return 1; } /* what the compiler took for granted */

@@ -2,6 +2,7 @@
  *
  * The choice falls on whole tables, never on single kernels: tile sizes and packed layouts differ between sets.
  */
+#include "fastconv_private.h"
 #include "runtime/runtime.h"
 
 #include <stdatomic.h>

@@ -4,6 +4,7 @@
  * Bytes are those of the operands, read and written once a round.
  */
 #include "algorithms/algorithm.h"
+#include "fastconv_private.h"
 
 #include <string.h>
 
@@ -176,7 +177,7 @@ static void max_indexed_2_2(operands *o) {
 }
 
 static void lrn(operands *o, int backward) {
-    static const fc_lrn_params PARAMS = {5, 5e-4, 0.75, 2.0};
+    static const fc_lrn_params PARAMS = {sizeof PARAMS, 5, 5e-4, 0.75, 2.0};
     const fc_lrn_block block = {CHANNELS, COUNT / CHANNELS, &PARAMS};
     const ptrdiff_t pitch = block.pixels * o->kernels->itemsize;
     char *work = o->c + CHANNELS * pitch;

@@ -22,5 +22,8 @@ int fc_threads_for(const fc_options *options);
 /* scratch.c: one block a call, aligned to 64 bytes, NULL when memory is short. */
 void *fc_scratch_take(size_t bytes);
 void fc_scratch_give(void *block);
+/* Memory that outlives a call, aligned likewise. */
+void *fc_memory_take(size_t bytes);
+void fc_memory_give(void *memory);
 
 #endif

@@ -74,3 +74,10 @@ void fc_clear_scratch(void) {
     for (int i = 0; i < KEPT_BLOCKS; ++i)
         free(empty_slot(i));
 }
+
+void *fc_memory_take(size_t bytes) {
+    enum { LINE = 64 };
+    return bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(LINE, (bytes + LINE - 1) / LINE * LINE);
+}
+
+void fc_memory_give(void *memory) { free(memory); }

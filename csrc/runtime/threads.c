@@ -27,15 +27,18 @@ static atomic_int process_threads = 1;
 
 int fc_get_num_threads(void) { return atomic_load_explicit(&process_threads, memory_order_relaxed); }
 
+/* More than can be had would end the process, not the call. */
+static int bounded(int threads) { return threads < FC_MOST_THREADS ? threads : FC_MOST_THREADS; }
+
 void fc_set_num_threads(int threads) {
-    atomic_store_explicit(&process_threads, threads < 1 ? 1 : threads, memory_order_relaxed);
+    atomic_store_explicit(&process_threads, threads < 1 ? 1 : bounded(threads), memory_order_relaxed);
 }
 
 int fc_threads_for(const fc_options *options) {
 #ifdef _OPENMP
     if (atomic_load_explicit(&forked, memory_order_relaxed))
         return 1;
-    return options->threads > 0 ? options->threads : fc_get_num_threads();
+    return options->threads > 0 ? bounded(options->threads) : fc_get_num_threads();
 #else
     (void)options;
     return 1;

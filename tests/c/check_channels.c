@@ -15,11 +15,12 @@ typedef struct norm_case {
     int64_t n, c, in[3];
     fc_lrn_params params;
 } norm_case;
+#define SIZE sizeof(fc_lrn_params)
 static const norm_case norms[] = {
-    {2, 7, {1, 3, 5}, {5, 1e-4, 0.75, 1.0}},   {1, 5, {1, 1, 33}, {4, 0.5, 0.5, 2.0}},
-    {1, 3, {1, 4, 17}, {1, 0.25, 1.0, 1.0}},   {2, 4, {2, 3, 7}, {2, 0.1, 0.6, 1.5}},
-    {1, 6, {1, 1, 1}, {99, 1.0, 0.75, 1.0}},   {0, 3, {1, 2, 2}, {3, 0.1, 0.75, 1.0}},
-    {1, 16, {1, 61, 67}, {5, 0.1, 0.75, 2.0}},
+    {2, 7, {1, 3, 5}, {SIZE, 5, 1e-4, 0.75, 1.0}},   {1, 5, {1, 1, 33}, {SIZE, 4, 0.5, 0.5, 2.0}},
+    {1, 3, {1, 4, 17}, {SIZE, 1, 0.25, 1.0, 1.0}},   {2, 4, {2, 3, 7}, {SIZE, 2, 0.1, 0.6, 1.5}},
+    {1, 6, {1, 1, 1}, {SIZE, 99, 1.0, 0.75, 1.0}},   {0, 3, {1, 2, 2}, {SIZE, 3, 0.1, 0.75, 1.0}},
+    {1, 16, {1, 61, 67}, {SIZE, 5, 0.1, 0.75, 2.0}},
 };
 
 static void check_max(const run_case *k, element type, layout order, const fc_options *options) {
@@ -101,7 +102,7 @@ void refuse_channels(const fc_options *options) {
     array x = new_random(FLOAT32, CHANNELS_LAST, 1, 6, size), y = new_array(FLOAT32, CHANNELS_LAST, 1, 4, size);
     array dx = new_array(FLOAT32, CHANNELS_LAST, 1, 8, size), index = new_array(INT64, CHANNELS_LAST, 1, 4, size);
     fc_report report;
-    fc_lrn_params lrn = {0, 1e-4, 0.75, 1.0};
+    fc_lrn_params lrn = {SIZE, 0, 1e-4, 0.75, 1.0};
     expect(fc_channel_max_pool_forward(FC_FLOAT32, &x.t, options, &y.t, NULL, &report), FC_BAD_CHANNELS);
     static const int64_t bad[] = {-1, 8, INT64_MAX};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {

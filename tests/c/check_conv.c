@@ -16,27 +16,28 @@ typedef struct conv_case {
 } conv_case;
 
 #define ONES {1, 1, 1}
+#define SIZE sizeof(fc_conv_params)
 static const conv_case cases[] = {
     /* 2-D around the vector widths, plain and padded */
-    {2, 3, 5, {1, 6, 7}, {1, 3, 3}, {ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}},
-    {1, 4, 9, {1, 5, 17}, {1, 3, 3}, {ONES, ONES, {{0, 0}, {0, 0}, {0, 0}}, 1, 0}},
-    {1, 17, 33, {1, 3, 34}, {1, 3, 3}, {ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}},
-    {2, 8, 16, {1, 8, 16}, {1, 1, 1}, {ONES, ONES, {{0, 0}, {0, 0}, {0, 0}}, 1, 0}},
+    {2, 3, 5, {1, 6, 7}, {1, 3, 3}, {SIZE, ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}},
+    {1, 4, 9, {1, 5, 17}, {1, 3, 3}, {SIZE, ONES, ONES, {{0, 0}, {0, 0}, {0, 0}}, 1, 0}},
+    {1, 17, 33, {1, 3, 34}, {1, 3, 3}, {SIZE, ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}},
+    {2, 8, 16, {1, 8, 16}, {1, 1, 1}, {SIZE, ONES, ONES, {{0, 0}, {0, 0}, {0, 0}}, 1, 0}},
     /* strides, dilation, one-sided padding, kernels mirrored */
-    {1, 3, 16, {1, 23, 25}, {1, 7, 7}, {{1, 4, 4}, ONES, {{0, 0}, {2, 2}, {2, 2}}, 1, 0}},
-    {1, 5, 6, {1, 13, 14}, {1, 3, 2}, {{1, 2, 3}, {1, 2, 3}, {{0, 0}, {2, 0}, {0, 3}}, 1, 1}},
-    {1, 3, 4, {1, 9, 13}, {1, 3, 3}, {{1, 1, 2}, {1, 2, 3}, {{0, 0}, {0, 1}, {2, 2}}, 1, 0}},
-    {1, 2, 3, {1, 9, 9}, {1, 2, 2}, {{1, 3, 3}, ONES, {{0, 0}, {0, 0}, {0, 0}}, 1, 0}},
+    {1, 3, 16, {1, 23, 25}, {1, 7, 7}, {SIZE, {1, 4, 4}, ONES, {{0, 0}, {2, 2}, {2, 2}}, 1, 0}},
+    {1, 5, 6, {1, 13, 14}, {1, 3, 2}, {SIZE, {1, 2, 3}, {1, 2, 3}, {{0, 0}, {2, 0}, {0, 3}}, 1, 1}},
+    {1, 3, 4, {1, 9, 13}, {1, 3, 3}, {SIZE, {1, 1, 2}, {1, 2, 3}, {{0, 0}, {0, 1}, {2, 2}}, 1, 0}},
+    {1, 2, 3, {1, 9, 9}, {1, 2, 2}, {SIZE, {1, 3, 3}, ONES, {{0, 0}, {0, 0}, {0, 0}}, 1, 0}},
     /* groups and depthwise */
-    {2, 6, 8, {1, 7, 9}, {1, 3, 3}, {ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 2, 0}},
-    {1, 19, 19, {1, 8, 8}, {1, 3, 3}, {{1, 2, 2}, ONES, {{0, 0}, {1, 1}, {1, 1}}, 19, 0}},
+    {2, 6, 8, {1, 7, 9}, {1, 3, 3}, {SIZE, ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 2, 0}},
+    {1, 19, 19, {1, 8, 8}, {1, 3, 3}, {SIZE, {1, 2, 2}, ONES, {{0, 0}, {1, 1}, {1, 1}}, 19, 0}},
     /* 1-D and 3-D */
-    {3, 4, 7, {1, 1, 37}, {1, 1, 5}, {{1, 1, 2}, ONES, {{0, 0}, {0, 0}, {2, 2}}, 1, 0}},
-    {1, 3, 4, {5, 6, 7}, {3, 3, 3}, {{2, 1, 1}, ONES, {{1, 1}, {1, 1}, {1, 1}}, 1, 1}},
+    {3, 4, 7, {1, 1, 37}, {1, 1, 5}, {SIZE, {1, 1, 2}, ONES, {{0, 0}, {0, 0}, {2, 2}}, 1, 0}},
+    {1, 3, 4, {5, 6, 7}, {3, 3, 3}, {SIZE, {2, 1, 1}, ONES, {{1, 1}, {1, 1}, {1, 1}}, 1, 1}},
     /* everything of size one, also behind a stride and padding; an empty batch */
-    {1, 1, 1, {1, 1, 1}, {1, 1, 1}, {ONES, ONES, {{0, 0}, {0, 0}, {0, 0}}, 1, 0}},
-    {1, 2, 3, {1, 1, 6}, {1, 1, 3}, {{1, 1, 5}, ONES, {{0, 0}, {0, 0}, {1, 0}}, 1, 0}},
-    {0, 3, 4, {1, 5, 5}, {1, 3, 3}, {ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}},
+    {1, 1, 1, {1, 1, 1}, {1, 1, 1}, {SIZE, ONES, ONES, {{0, 0}, {0, 0}, {0, 0}}, 1, 0}},
+    {1, 2, 3, {1, 1, 6}, {1, 1, 3}, {SIZE, {1, 1, 5}, ONES, {{0, 0}, {0, 0}, {1, 0}}, 1, 0}},
+    {0, 3, 4, {1, 5, 5}, {1, 3, 3}, {SIZE, ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}},
 };
 
 /* ---- the definition ---- */
@@ -159,7 +160,7 @@ static fc_conv_choice check_choice(const operands *o, const fc_options *options)
     double products = 0;
     sums = &products;
     for_each_product(o->k, &o->x, &o->w, &o->y, into_count);
-    fc_conv_choice choice;
+    fc_conv_choice choice = FC_CONV_CHOICE_INIT;
     for (int pass = FC_GRAD_WEIGHT; pass >= FC_FORWARD; --pass) {
         expect(fc_conv_choose((fc_dtype)o->type, (fc_conv_pass)pass, &o->x.t, &o->w.t, &o->y.t, &o->k->params, options,
                               &choice, NULL),
@@ -230,7 +231,7 @@ void check_conv(element type, layout order, const fc_options *options) {
             o.bias = new_random(type, order, 1, k->c > k->k ? k->c : k->k, point);
             big = &o.x, weight = &o.w, small = &o.y;
             roundings = own.algorithm == FC_WINOGRAD || own.algorithm == FC_AUTO ? WINOGRAD_ROUNDINGS : 0;
-            fc_conv_choice choice;
+            fc_conv_choice choice = FC_CONV_CHOICE_INIT;
             const fc_status weights =
                 fc_conv_choose((fc_dtype)type, FC_GRAD_WEIGHT, &o.x.t, &o.w.t, &o.y.t, &k->params, &own, &choice, NULL);
             weight_roundings = weights == FC_OK && choice.algorithm == FC_WINOGRAD ? WINOGRAD_ROUNDINGS : 0;
@@ -250,20 +251,20 @@ void check_conv(element type, layout order, const fc_options *options) {
 
 void refuse_conv(const fc_options *options) {
     static const int64_t size[3] = {1, 5, 5}, kernel[3] = {1, 3, 3};
-    static const fc_conv_params plain = {.stride = {1, 1, 1}, .dilation = {1, 1, 1}, .groups = 1};
+    static const fc_conv_params plain = FC_CONV_PARAMS_INIT;
     static const struct {
         fc_conv_params params;
         fc_status status;
         int axis;
         int64_t value;
     } refused[] = {
-        {{{1, 1, 0}, ONES, {{0}}, 1, 0}, FC_BAD_STRIDE, 2, 0},
-        {{ONES, {1, -1, 1}, {{0}}, 1, 0}, FC_BAD_DILATION, 1, -1},
-        {{ONES, ONES, {{0}, {0, -2}}, 1, 0}, FC_BAD_PADDING, 1, -2},
-        {{ONES, {1, 3, 1}, {{0}}, 1, 0}, FC_KERNEL_TOO_LARGE, 1, 7},
-        {{ONES, ONES, {{0}}, 3, 0}, FC_BAD_GROUPS, -1, 3},
-        {{ONES, ONES, {{0}, {1, 0}}, 1, 0}, FC_BAD_OUTPUT_SIZE, 1, 4},
-        {{ONES, ONES, {{0}, {INT64_MAX, 0}}, 1, 0}, FC_OVERFLOW, 1, 5},
+        {{SIZE, {1, 1, 0}, ONES, {{0}}, 1, 0}, FC_BAD_STRIDE, 2, 0},
+        {{SIZE, ONES, {1, -1, 1}, {{0}}, 1, 0}, FC_BAD_DILATION, 1, -1},
+        {{SIZE, ONES, ONES, {{0}, {0, -2}}, 1, 0}, FC_BAD_PADDING, 1, -2},
+        {{SIZE, ONES, {1, 3, 1}, {{0}}, 1, 0}, FC_KERNEL_TOO_LARGE, 1, 7},
+        {{SIZE, ONES, ONES, {{0}}, 3, 0}, FC_BAD_GROUPS, -1, 3},
+        {{SIZE, ONES, ONES, {{0}, {1, 0}}, 1, 0}, FC_BAD_OUTPUT_SIZE, 1, 4},
+        {{SIZE, ONES, ONES, {{0}, {INT64_MAX, 0}}, 1, 0}, FC_OVERFLOW, 1, 5},
     };
     array x = new_random(FLOAT32, CHANNELS_FIRST, 1, 2, size), w = new_random(FLOAT32, CHANNELS_FIRST, 4, 2, kernel);
     array y = new_array(FLOAT32, CHANNELS_FIRST, 1, 4, kernel), dx = new_array(FLOAT32, CHANNELS_FIRST, 1, 2, size);

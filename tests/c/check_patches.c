@@ -7,18 +7,24 @@ typedef struct patch_case {
 } patch_case;
 
 #define ONES {1, 1, 1}
+#define SIZE sizeof(fc_conv_params)
 static const patch_case patches[] = {
-    {2, 3, {1, 5, 17}, {1, 3, 3}, {ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}},
-    {1, 2, {1, 9, 33}, {1, 2, 3}, {{1, 2, 3}, {1, 3, 2}, {{0, 0}, {2, 0}, {0, 3}}, 1, 0}},
-    {2, 1, {1, 1, 9}, {1, 1, 2}, {{1, 1, 4}, {1, 1, 7}, {{0, 0}, {0, 0}, {6, 7}}, 1, 0}},
-    {1, 2, {3, 4, 5}, {2, 2, 2}, {{1, 2, 1}, ONES, {{1, 0}, {0, 1}, {1, 1}}, 1, 0}},
+    {2, 3, {1, 5, 17}, {1, 3, 3}, {SIZE, ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}},
+    {1, 2, {1, 9, 33}, {1, 2, 3}, {SIZE, {1, 2, 3}, {1, 3, 2}, {{0, 0}, {2, 0}, {0, 3}}, 1, 0}},
+    {2, 1, {1, 1, 9}, {1, 1, 2}, {SIZE, {1, 1, 4}, {1, 1, 7}, {{0, 0}, {0, 0}, {6, 7}}, 1, 0}},
+    {1, 2, {3, 4, 5}, {2, 2, 2}, {SIZE, {1, 2, 1}, ONES, {{1, 0}, {0, 1}, {1, 1}}, 1, 0}},
     {1,
      1,
      {1, 1, 1},
      {1, 1, 2}, /* taps and positions far outside */
-     {{1, 1, (int64_t)1 << 46}, {1, 1, (int64_t)1 << 46}, {{0}, {0}, {(int64_t)1 << 46, (int64_t)1 << 46}}, 1, 0}},
-    {0, 2, {1, 3, 3}, {1, 2, 2}, {ONES, ONES, {{0}, {0}, {0}}, 1, 0}},
-    {1, 5, {1, 41, 43}, {1, 3, 3}, {ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}}, /* enough for threads */
+     {SIZE,
+      {1, 1, (int64_t)1 << 46},
+      {1, 1, (int64_t)1 << 46},
+      {{0}, {0}, {(int64_t)1 << 46, (int64_t)1 << 46}},
+      1,
+      0}},
+    {0, 2, {1, 3, 3}, {1, 2, 2}, {SIZE, ONES, ONES, {{0}, {0}, {0}}, 1, 0}},
+    {1, 5, {1, 41, 43}, {1, 3, 3}, {SIZE, ONES, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0}}, /* enough for threads */
 };
 
 typedef struct pad_case {
@@ -123,7 +129,7 @@ void check_patches(element type, layout order, const fc_options *options) {
 
 void refuse_patches(const fc_options *options) {
     static const int64_t size[3] = {1, 1, 4}, kernel[3] = {1, 1, 2}, point[3] = {1, 1, 1}, before[3] = {0, 0, 5};
-    fc_conv_params params = {ONES, ONES, {{0}}, 1, 0};
+    fc_conv_params params = FC_CONV_PARAMS_INIT;
     array x = new_random(FLOAT32, CHANNELS_FIRST, 1, 2, size), y = new_array(FLOAT32, CHANNELS_FIRST, 1, 4, size);
     const float zero = 0;
     fc_report report;

@@ -10,15 +10,16 @@ typedef struct pool_case {
 } pool_case;
 
 #define ONES {1, 1, 1}
+#define SIZE sizeof(fc_pool_params)
 static const pool_case sliding[] = {
-    {2, 3, {1, 8, 34}, {{1, 2, 2}, {1, 2, 2}, ONES, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, 0}},
-    {1, 17, {1, 13, 15}, {{1, 3, 3}, {1, 2, 2}, ONES, {{0, 0}, {1, 1}, {1, 1}}, 0, 1, 0}},
-    {1, 5, {1, 12, 14}, {{1, 3, 3}, {1, 2, 2}, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0, 0}},
-    {1, 4, {1, 11, 37}, {{1, 3, 2}, {1, 1, 1}, {1, 2, 3}, {{0, 0}, {2, 1}, {0, 1}}, 0, 1, 0}},
-    {2, 2, {1, 1, 33}, {{1, 1, 4}, {1, 1, 3}, ONES, {{0, 0}, {0, 0}, {1, 2}}, 1, 1, 0}},
-    {1, 3, {5, 6, 7}, {{2, 3, 2}, {2, 1, 2}, ONES, {{1, 0}, {1, 1}, {0, 1}}, 0, 0, 5}},
-    {0, 3, {1, 4, 4}, {{1, 2, 2}, {1, 2, 2}, ONES, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, 0}},
-    {1, 9, {1, 82, 83}, {{1, 3, 3}, {1, 2, 2}, ONES, {{0, 0}, {1, 1}, {1, 1}}, 0, 1, 0}}, /* enough for threads */
+    {2, 3, {1, 8, 34}, {SIZE, {1, 2, 2}, {1, 2, 2}, ONES, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, 0}},
+    {1, 17, {1, 13, 15}, {SIZE, {1, 3, 3}, {1, 2, 2}, ONES, {{0, 0}, {1, 1}, {1, 1}}, 0, 1, 0}},
+    {1, 5, {1, 12, 14}, {SIZE, {1, 3, 3}, {1, 2, 2}, ONES, {{0, 0}, {1, 1}, {1, 1}}, 1, 0, 0}},
+    {1, 4, {1, 11, 37}, {SIZE, {1, 3, 2}, {1, 1, 1}, {1, 2, 3}, {{0, 0}, {2, 1}, {0, 1}}, 0, 1, 0}},
+    {2, 2, {1, 1, 33}, {SIZE, {1, 1, 4}, {1, 1, 3}, ONES, {{0, 0}, {0, 0}, {1, 2}}, 1, 1, 0}},
+    {1, 3, {5, 6, 7}, {SIZE, {2, 3, 2}, {2, 1, 2}, ONES, {{1, 0}, {1, 1}, {0, 1}}, 0, 0, 5}},
+    {0, 3, {1, 4, 4}, {SIZE, {1, 2, 2}, {1, 2, 2}, ONES, {{0, 0}, {0, 0}, {0, 0}}, 0, 1, 0}},
+    {1, 9, {1, 82, 83}, {SIZE, {1, 3, 3}, {1, 2, 2}, ONES, {{0, 0}, {1, 1}, {1, 1}}, 0, 1, 0}}, /* enough for threads */
 };
 
 typedef struct adaptive_case {
@@ -174,7 +175,7 @@ void check_pool(element type, layout order, const fc_options *options) {
 
 void refuse_pool(const fc_options *options) {
     static const int64_t size[3] = {1, 4, 4}, half[3] = {1, 2, 2};
-    static const fc_pool_params plain = {{1, 2, 2}, {1, 2, 2}, ONES, {{0}}, 0, 1, 0};
+    static const fc_pool_params plain = {SIZE, {1, 2, 2}, {1, 2, 2}, ONES, {{0}}, 0, 1, 0};
     array x = new_random(FLOAT64, CHANNELS_FIRST, 1, 2, size), y = new_array(FLOAT64, CHANNELS_FIRST, 1, 2, half);
     array dx = new_array(FLOAT64, CHANNELS_FIRST, 1, 2, size), index = new_array(INT64, CHANNELS_FIRST, 1, 2, half);
     fc_report report;
