@@ -39,7 +39,7 @@ def count(compiler: str, folder: Path) -> tuple[str, dict[str, int]]:
     library = Path(fastconv.__file__).parent / "lib"
     program = folder / "instruction_counts"
     run(
-        *(compiler, "-O1", "-g", "-std=gnu11", f"-I{fastconv.get_include()}", str(HERE / "instruction_counts.c")),
+        *(compiler, "-O1", "-g", "-std=gnu11", f"-I{HERE.parent / 'csrc'}", str(HERE / "instruction_counts.c")),
         *("-o", str(program), f"-L{library}", "-lfastconv", f"-Wl,-rpath,{library}"),
     )
     out = folder / "callgrind.out"

@@ -71,7 +71,16 @@ from .pool_grad import (
     max_pool3d_backward,
     max_pool_backward,
 )
-from .runtime import clear_scratch, get_include, get_num_threads, num_threads, options, set_num_threads, show_config
+from .runtime import (
+    clear_scratch,
+    get_include,
+    get_library,
+    get_num_threads,
+    num_threads,
+    options,
+    set_num_threads,
+    show_config,
+)
 
 if TYPE_CHECKING:
     from . import arithmetic, reference
@@ -135,6 +144,7 @@ __all__ = [
     "conv_transpose3d_backward",
     "conv_transpose_backward",
     "get_include",
+    "get_library",
     "get_num_threads",
     "im2col",
     "local_response_norm",

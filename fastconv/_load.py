@@ -4,6 +4,8 @@ libgomp reads its settings once, as it is loaded, and by default lets idle threa
 processes or NumPy's own threads want the same cores, a spinning thread has used up its share when the next call needs
 it: calls of 0.3 ms took 6 ms so. A thousand spins, libgomp's own choice for too many threads, cost 0.04 ms a call on an
 idle machine. Whoever sets OMP_WAIT_POLICY or GOMP_SPINCOUNT is left alone, and the environment is as it was afterwards.
+
+The library is a file of its own: one that was left behind by another installation is told apart by its ABI version.
 """
 
 import os
@@ -16,5 +18,12 @@ else:
         from . import _core
     finally:
         del os.environ["GOMP_SPINCOUNT"]
+
+_header, _library = _core.abi_versions()
+if _header != _library:
+    raise ImportError(
+        f"fastconv._core was compiled for ABI version {_header} of libfastconv, but the library it has found has "
+        f"version {_library}: remove fastconv and install it again, so that both come from one build"
+    )
 
 __all__ = ["_core"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
@@ -17,6 +18,7 @@ __all__ = [
     "clear_scratch",
     "config",
     "get_include",
+    "get_library",
     "get_num_threads",
     "instruction_sets",
     "num_threads",
@@ -193,15 +195,54 @@ def show_config() -> None:
         print(f"{name:<{width}}  {value}")
 
 
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+
+
 def get_include() -> str:
-    """Return the folder of ``fastconv.h``, the C interface; the library itself lies beside it, in ``../lib``.
+    """Return the folder of ``fastconv.h``, the C interface.
 
     Returns
     -------
     str
-        To be given to a C compiler with ``-I``. Cython finds ``fastconv._core`` by ``cimport``.
+        To be given to a C compiler with ``-I``. Cython finds the same by ``from fastconv._core cimport``.
+
+    See Also
+    --------
+    get_library : What to link to.
+
+    Examples
+    --------
+    >>> import os, fastconv
+    >>> os.listdir(fastconv.get_include())
+    ['fastconv.h']
     """
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
+    return os.path.join(_PACKAGE, "include")
+
+
+def get_library() -> str:
+    """Return the path of the shared library that holds the kernels and exports what ``fastconv.h`` declares.
+
+    Returns
+    -------
+    str
+        To be linked to, or opened by `ctypes.CDLL`. It is free of Python, and the one this package itself runs on.
+
+    See Also
+    --------
+    get_include : Its header.
+
+    Notes
+    -----
+    `docs/c_api.md` shows how to use it from C, CMake, Cython, ctypes and numba.
+
+    Examples
+    --------
+    >>> import ctypes, fastconv
+    >>> library = ctypes.CDLL(fastconv.get_library())
+    >>> library.fc_abi_version()
+    1
+    """
+    return os.path.join(_PACKAGE, "lib", f"libfastconv.{'dylib' if sys.platform == 'darwin' else 'so'}")
 
 
 def _start() -> None:

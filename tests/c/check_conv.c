@@ -210,6 +210,23 @@ static void check_packed(const operands *o, const fc_options *options) {
     free(packed);
 }
 
+/* A plan computes the same, when it packs and when it has packed. */
+static void check_plan(const operands *o, const fc_options *options) {
+    const conv_case *k = o->k;
+    fc_vector bias = vector_of(&o->bias);
+    bias.size = k->k;
+    fc_options relu = *options;
+    relu.activation = FC_RELU;
+    fc_conv_plan *plan;
+    expect(fc_conv_plan_create((fc_dtype)o->type, &o->w.t, &k->params, &relu, &plan, NULL), FC_OK);
+    for (int run = 0; run < 2; ++run) {
+        array y = new_array(o->type, o->order, k->n, k->k, o->out);
+        expect(fc_conv_plan_run(plan, &o->x.t, &bias, &y.t, NULL), FC_OK);
+        compare_sums(k, &y, into_small, &o->bias, 1, "plan");
+    }
+    fc_conv_plan_free(plan);
+}
+
 void check_conv(element type, layout order, const fc_options *options) {
     static const struct {
         fc_algorithm_id id;
@@ -240,6 +257,7 @@ void check_conv(element type, layout order, const fc_options *options) {
                 check_passes(&o, &own);
                 check_transposed(&o, &own);
                 check_packed(&o, &own);
+                check_plan(&o, &own);
             } else if (own.algorithm < FC_WINOGRAD) {
                 fail("an algorithm that cannot do what it must");
             }

@@ -16,5 +16,6 @@ void refuse_conv(const fc_options *options);
 void refuse_pool(const fc_options *options);
 void refuse_channels(const fc_options *options);
 void refuse_patches(const fc_options *options);
+void refuse_callers(const fc_options *options);
 
 #endif
