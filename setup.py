@@ -217,7 +217,7 @@ core = Extension(
     runtime_library_dirs=[f"{ORIGIN}/lib"],
     extra_compile_args=CYTHON_FLAGS,
     extra_link_args=LINK_FLAGS,
-    depends=["setup.py", "csrc/fastconv.h", "csrc/fastconv_private.h", *glob("fastconv/*.pxd"), *glob("fastconv/*.pxi")],
+    depends=["setup.py", *glob("csrc/*.h"), *glob("fastconv/*.pxd"), *glob("fastconv/*.pxi")],
 )
 core.cython_c_in_temp = True
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import fastconv
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = ROOT / "csrc" / "fastconv.h"
-LIBRARY_FOLDER = Path(fastconv.__file__).parent / "lib"
+LIBRARY_FOLDER = Path(fastconv.get_library()).parent
 
 
 def run(*command: str | Path) -> str:
@@ -43,17 +45,91 @@ def test_kernel_check(tmp_path: Path) -> None:
         assert re.search(rf"^{isa} +[1-9]\d* checks$", output, re.MULTILINE), f"{isa} was not checked:\n{output}"
 
 
-@pytest.mark.parametrize(("variable", "name", "language"), [("CC", "cc", "c"), ("CXX", "c++", "c++")])
-def test_header_stands_alone(tmp_path: Path, variable: str, name: str, language: str) -> None:
-    source = tmp_path / f"includes.{language}"
-    source.write_text('#include "fastconv.h"\nint main(void) { return fc_abi_version() != FC_ABI_VERSION; }\n')
-    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", f"-I{HEADER.parent}"]
-    run(*tool(variable, name), *strict, "-x", language, source)
+# ---- headers
+
+INCLUDES = """
+#include "fastconv.h"
+#include "fastconv.h"
+int main(void) {
+    fc_options options = FC_OPTIONS_INIT;
+    fc_conv_params conv = FC_CONV_PARAMS_INIT;
+    fc_pool_params pool = FC_POOL_PARAMS_INIT;
+    fc_lrn_params lrn = FC_LRN_PARAMS_INIT;
+    fc_conv_choice choice = FC_CONV_CHOICE_INIT;
+    fc_options_init(&options);
+    fc_conv_params_init(&conv);
+    fc_pool_params_init(&pool);
+    fc_lrn_params_init(&lrn);
+    fc_conv_choice_init(&choice);
+    return fc_abi_version() != FC_ABI_VERSION || options.struct_size != sizeof options;
+}
+"""
 
 
-def test_library_exports_its_header_and_nothing_else() -> None:
-    (library,) = LIBRARY_FOLDER.glob("libfastconv.*")
-    symbols = run(*tool("NM", "nm"), "-D", "--defined-only", library)
+@pytest.mark.parametrize("compiler", ["cc", "gcc", "clang", "c++", "g++", "clang++"])
+def test_header_stands_alone(tmp_path: Path, compiler: str) -> None:
+    (command,) = tool("", compiler)
+    cpp = compiler.endswith("++")
+    source = tmp_path / ("includes.cpp" if cpp else "includes.c")
+    source.write_text(INCLUDES)
+    for standard in ("c++11", "c++17") if cpp else ("c99", "c11"):
+        strict = [f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
+        run(command, *strict, f"-I{HEADER.parent}", source)
+
+
+def declared(header: str) -> set[str]:
+    return set(re.findall(r"FC_API[\w\s*]*?\b(fc_\w+)\(", (ROOT / "csrc" / header).read_text()))
+
+
+def test_library_exports_its_headers_and_nothing_else() -> None:
+    symbols = run(*tool("NM", "nm"), "-D", "--defined-only", fastconv.get_library())
     exported = {name for line in symbols.splitlines() if not (name := line.split()[-1]).startswith("_")}
-    declared = set(re.findall(r"FC_API[\w\s*]*?\b(fc_\w+)\(", HEADER.read_text()))
-    assert exported == declared
+    public, private = declared("fastconv.h"), declared("fastconv_private.h")
+    assert exported == public | private
+    assert not public & private
+
+
+def test_library_needs_no_python() -> None:
+    symbols = run(*tool("NM", "nm"), "-D", "--undefined-only", fastconv.get_library()).split()
+    assert not [symbol for symbol in symbols if symbol.lstrip("_").startswith("Py")]
+
+
+def test_the_installed_header_is_this_one_alone() -> None:
+    (installed,) = Path(fastconv.get_include()).iterdir()
+    assert installed.read_text() == HEADER.read_text()
+
+
+def test_cython_declares_the_public_header() -> None:
+    text = (ROOT / "fastconv" / "_core.pxd").read_text()
+    inline = {f"fc_{name}_init" for name in ("options", "conv_params", "pool_params", "lrn_params", "conv_choice")}
+    assert set(re.findall(r"\b(fc_\w+)\(", text)) == declared("fastconv.h") | inline
+    numbers = re.findall(r"^    (FC_\w+)[ ,]", HEADER.read_text(), re.MULTILINE)  # enumerators, one a line
+    assert {number for number in numbers if not number.endswith("MODES")} <= set(re.findall(r"FC_\w+", text))
+
+
+# ---- versions
+
+
+def test_the_header_has_the_version_of_the_package() -> None:
+    library = ctypes.CDLL(fastconv.get_library())
+    library.fc_version_string.restype = ctypes.c_char_p
+    assert library.fc_version_string().decode() == fastconv.__version__
+    numbers = dict(re.findall(r"#define FC_VERSION_(MAJOR|MINOR|PATCH) (\d+)", HEADER.read_text()))
+    assert fastconv.__version__.split(".")[:3] == [numbers[name] for name in ("MAJOR", "MINOR", "PATCH")]
+
+
+def test_a_library_of_another_abi_is_refused_at_import(tmp_path: Path) -> None:
+    package = tmp_path / "fastconv"
+    shutil.copytree(Path(fastconv.__file__).parent, package)
+    stub = tmp_path / "stub.c"
+    names = declared("fastconv.h") | declared("fastconv_private.h")
+    stub.write_text("".join(f"int {name}(void) {{ return 99; }}\n" for name in sorted(names)))
+    library = package / "lib" / Path(fastconv.get_library()).name
+    library.unlink()
+    run(*tool("CC", "cc"), "-shared", "-fPIC", f"-Wl,-soname,{library.name}", stub, "-o", library)
+    command = [sys.executable, "-c", "import fastconv"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60)
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: fastconv._core was compiled for ABI version 1 ")
+    assert "version 99" in last
