@@ -30,12 +30,24 @@ int fc_isa_count(void) { return SET_COUNT; }
 
 const char *fc_isa_name(int isa) { return isa >= 0 && isa < SET_COUNT ? SETS[isa].name : NULL; }
 
-int fc_isa_usable(int isa) { return isa >= 0 && isa < SET_COUNT && SETS[isa].usable(); }
+/* Asked once: a hypervisor traps CPUID, and calls that name a set took 30 us longer. */
+int fc_isa_usable(int isa) {
+    enum { NOT_ASKED, NO, YES };
+    static atomic_int answers[SET_COUNT];
+    if (isa < 0 || isa >= SET_COUNT)
+        return 0;
+    int answer = atomic_load_explicit(&answers[isa], memory_order_relaxed);
+    if (answer == NOT_ASKED) {
+        answer = SETS[isa].usable() ? YES : NO;
+        atomic_store_explicit(&answers[isa], answer, memory_order_relaxed);
+    }
+    return answer == YES;
+}
 
 int fc_isa_current(void) {
     int isa = atomic_load_explicit(&current, memory_order_relaxed);
     if (isa < 0) { /* first use: the highest set; whoever comes first, the answer is the same */
-        for (isa = SET_COUNT - 1; !SETS[isa].usable(); --isa)
+        for (isa = SET_COUNT - 1; !fc_isa_usable(isa); --isa)
             ;
         atomic_store_explicit(&current, isa, memory_order_relaxed);
     }
