@@ -210,6 +210,30 @@ def test_ctypes_from_many_threads(page: dict[str, Any], random: np.random.Genera
             assert one.tobytes() == other.tobytes()
 
 
+def test_ctypes_threads_share_a_plan(page: dict[str, Any], random: np.random.Generator) -> None:
+    """Inputs of many sizes at once, for which a policy chooses differently."""
+    caller, plan = Caller(page), ctypes.c_void_p()
+    w, double = random.standard_normal((16, 8, 3, 3)), page["FLOAT64"]
+    create, run_plan = caller.library.fc_conv_plan_create, caller.library.fc_conv_plan_run
+    page["check"](create(double, *caller.tensors(w), *caller.structs(), ctypes.byref(plan), None))
+
+    def run_one(x: Array) -> Array:
+        y = np.empty((len(x), 16, x.shape[2] - 2, x.shape[3] - 2))
+        tx, ty = caller.tensors(x, y)
+        page["check"](run_plan(plan, tx, None, ty, None))
+        return y
+
+    inputs = [random.standard_normal((1 + i % 2, 8, 3 + i, 3 + 2 * i)) for i in range(16)]
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(run_one, inputs * 5))
+    with pytest.raises(ValueError, match="channels"):
+        run_one(np.ones((1, 7, 5, 5)))
+    caller.library.fc_conv_plan_free(plan)
+    for x, y in zip(inputs * 5, results, strict=True):
+        assert y.tobytes() == fastconv.conv2d(x, w).tobytes()
+        np.testing.assert_allclose(y, reference.conv2d(x, w), rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("argument", "value", "told"),
     [
