@@ -274,6 +274,6 @@ fc_status fc_lrn_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc
     FC_ADOPT(fc_lrn_params, params);
     FC_ADOPT(fc_options, options);
     channels_run run = {.operand = {*grad_output, *input, *grad_input}, .operands = 3, .fn = lrn_backward_block};
-    run.rows_of_work = 2 * input->size[1] + 1;
+    run.rows_of_work = fc_sum(fc_product(2, input->size[1]), 1);
     return run_lrn(&run, dtype, params, options, report);
 }

@@ -17,5 +17,6 @@ void refuse_pool(const fc_options *options);
 void refuse_channels(const fc_options *options);
 void refuse_patches(const fc_options *options);
 void refuse_callers(const fc_options *options);
+void refuse_hostile(const fc_options *options);
 
 #endif

@@ -21,8 +21,8 @@ int main(void) {
     static const char *const orders[] = {"channels first", "channels last", "spread"};
     static void (*const rooms[])(element, layout, const fc_options *) = {check_conv, check_pool, check_channels,
                                                                          check_patches};
-    static void (*const refusals[])(const fc_options *) = {refuse_conv, refuse_pool, refuse_channels, refuse_patches,
-                                                           refuse_callers};
+    static void (*const refusals[])(const fc_options *) = {refuse_conv,    refuse_pool,    refuse_channels,
+                                                           refuse_patches, refuse_callers, refuse_hostile};
     if (fc_abi_version() != FC_ABI_VERSION)
         fail("the library has another ABI than the header");
     fc_options options;
