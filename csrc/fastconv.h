@@ -266,6 +266,7 @@ static inline void fc_pool_params_init(fc_pool_params *params) {
     *params = init;
 }
 
+/* As fc_conv_output_size; with ceil_mode rounded up, less a last window that would begin behind the input. */
 FC_API fc_status fc_pool_output_size(const int64_t input[FC_SPATIAL], const fc_pool_params *params,
                                      int64_t output[FC_SPATIAL], fc_report *report);
 
@@ -279,6 +280,7 @@ FC_API fc_status fc_max_pool_forward(fc_dtype dtype, const fc_tensor *input, con
 FC_API fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
                                       const fc_pool_params *params, const fc_options *options,
                                       const fc_tensor *grad_input, fc_report *report);
+/* Mean of each window, or its sum over divisor_override; and the gradient, written whole. */
 FC_API fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_pool_params *params,
                                      const fc_options *options, const fc_tensor *output, fc_report *report);
 FC_API fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_pool_params *params,
@@ -299,6 +301,7 @@ FC_API fc_status fc_adaptive_avg_pool_backward(fc_dtype dtype, const fc_tensor *
  * the channel of each. */
 FC_API fc_status fc_channel_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
                                              const fc_tensor *output, const fc_tensor *indices, fc_report *report);
+/* Adds each element of grad_output to the channel that `indices` says, 0 elsewhere. */
 FC_API fc_status fc_channel_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
                                               const fc_options *options, const fc_tensor *grad_input,
                                               fc_report *report);
@@ -344,6 +347,7 @@ typedef enum fc_pad_mode {
  * dtype for FC_PAD_CONSTANT, else it may be NULL. */
 FC_API fc_status fc_pad(fc_dtype dtype, const fc_tensor *input, const int64_t before[FC_SPATIAL], fc_pad_mode mode,
                         const void *value, const fc_options *options, const fc_tensor *output, fc_report *report);
+/* Adds each element of grad_output to that which fc_pad copied there; what stood on constants is left out. */
 FC_API fc_status fc_pad_backward(fc_dtype dtype, const fc_tensor *grad_output, const int64_t before[FC_SPATIAL],
                                  fc_pad_mode mode, const fc_options *options, const fc_tensor *grad_input,
                                  fc_report *report);
