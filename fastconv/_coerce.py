@@ -18,15 +18,17 @@ from . import _errors
 SUPPORTED = "float32 or float64, or what converts to them: float16, integers, bool"
 
 
-def as_array(op: object, name: str, value: Any) -> np.ndarray[Any, Any]:
+def as_array(op: object, name: str, value: Any, kinds: str = "biuf") -> np.ndarray[Any, Any]:
+    """`value` as an array of numbers of these kinds, none of more than 64 bits (for complex ones: each part)."""
     try:
         if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
             value = np.from_dlpack(value)
         array = np.asarray(value)
     except (ValueError, TypeError, BufferError, RuntimeError) as error:
         raise ValueError(f"{op}: {name} is no array: {error}") from None
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        raise TypeError(f"{op}: {name} has dtype {array.dtype}; needs {SUPPORTED}")
+    if array.dtype.kind not in kinds or array.dtype.itemsize > (16 if array.dtype.kind == "c" else 8):
+        wanted = SUPPORTED + (", complex64 or complex128" if "c" in kinds else "")
+        raise TypeError(f"{op}: {name} has dtype {array.dtype}; needs {wanted}")
     return array
 
 

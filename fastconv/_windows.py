@@ -1,0 +1,184 @@
+"""Windows over some axes of an array of any number of axes: what `ndimage` and `signal` have in common.
+
+The ops take (N, C, *spatial) with one to three spatial axes. `Batch` shows an array so, without a copy where strides
+allow it; `correlate`, `maximum` and `total` are the three ops on it, one window at every position. A border is made by
+the op itself where it is zeros (for the maximum, where it holds nothing new), and by `fastconv.pad` else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._types import Array
+from .conv import conv
+from .padding import pad
+from .pool import avg_pool, max_pool
+
+FEW = 16
+"""Fewer elements than this behind the axes with windows are channels; more are an axis of a plane."""
+LAYOUTS = ("NWC", "NHWC", "NDHWC")
+
+
+class Border(NamedTuple):
+    """Windows of `size` along an axis, and what extends it before; `mode` is one of `fastconv.pad`."""
+
+    size: int
+    before: int = 0
+    after: int = 0
+    mode: str = "constant"
+
+    @property
+    def pads(self) -> tuple[int, int]:
+        """As the ops have it."""
+        return self.before, self.after
+
+    def positions(self, length: int) -> int:
+        """The windows on an axis of that length."""
+        return length + self.before + self.after - self.size + 1
+
+
+IDLE = Border(1)
+"""Of an axis without windows."""
+
+
+class Batch:
+    """`array` as (N, 1, *spatial), or (N, *spatial, C) where few elements lie behind the axes with windows.
+
+    `borders` has one entry for each axis of the array, three of which at most are not `IDLE`.
+    """
+
+    def __init__(self, op: str, array: Array, borders: Sequence[Border]) -> None:
+        if array.ndim == 0:
+            array, borders = array[None], [IDLE]
+        axes = [axis for axis, border in enumerate(borders) if border != IDLE] or [array.ndim - 1]
+        if len(axes) > 3:
+            sizes = tuple(border.size for border in borders)
+            raise ValueError(f"{op}: windows of {sizes} on an array of shape {array.shape}; needs 3 axes at most")
+        order, first, stop = list(range(array.ndim)), axes[0], axes[-1] + 1
+        if stop - first > 3:  # too far apart: the others first, which copies
+            order = [axis for axis in order if axis not in axes] + axes
+            first, stop = array.ndim - len(axes), array.ndim
+        array, along = array.transpose(order), [borders[axis] for axis in order]
+        self._shape = [border.positions(length) for border, length in zip(along, array.shape, strict=True)]
+        self._back = np.argsort(order)
+
+        outer, sizes, inner = math.prod(array.shape[:first]), array.shape[first:stop], math.prod(array.shape[stop:])
+        self.borders, self.channels = along[first:stop], 1
+        if inner >= FEW and len(sizes) < 3:
+            sizes, self.borders = (*sizes, inner), [*self.borders, IDLE]
+        elif inner > 1:
+            self.channels = inner
+        elif len(sizes) == 1:
+            outer, sizes, self.borders = 1, (outer, *sizes), [IDLE, *self.borders]
+        last = self.channels > 1
+        self.layout: Any = LAYOUTS[len(sizes) - 1] if last else None
+        self.array = array.reshape((outer, *sizes, inner) if last else (outer, 1, *sizes))
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """The size of the windows on each spatial axis."""
+        return tuple(border.size for border in self.borders)
+
+    def run(self, by_op: Callable[[Border], bool], value: float, call: Callable[[Array, Any], Array]) -> Array:
+        """What `call` makes of the array and its padding, with the axes as they were.
+
+        The borders that `by_op` accepts are its padding; the others have been added to the array.
+        """
+        if self.array.size == 0:
+            return np.empty(self._shape, self.array.dtype).transpose(self._back)
+        array, left = self.array, tuple(border.pads if by_op(border) else (0, 0) for border in self.borders)
+        for mode in sorted({border.mode for border in self.borders if any(border.pads) and not by_op(border)}):
+            pads = [b.pads if b.mode == mode and not by_op(b) else (0, 0) for b in self.borders]
+            array = pad(array, pads, mode, value if mode == "constant" else 0.0, layout=self.layout)
+        return call(array, left).reshape(self._shape).transpose(self._back)
+
+
+def extended(array: Array, borders: Sequence[Border], value: Any) -> Array:
+    """`array` with its borders, for what is no op."""
+    for axis, border in enumerate(borders):
+        if any(border.pads):
+            pads = [border.pads if other == axis else (0, 0) for other in range(array.ndim)]
+            filler = {"constant_values": value} if border.mode == "constant" else {}
+            array = np.pad(array, pads, border.mode, **filler)
+    return array
+
+
+def correlate(op: str, array: Array, weights: Array, borders: Sequence[Border], value: float = 0.0) -> Array:
+    """Sums of products with `weights`, of as many axes as `array` and of the same type: a float, or complex."""
+    if array.dtype.kind == "c":
+        value = complex(value)
+        parts = [
+            correlate(op, image, factors, borders, filler)
+            for image, filler in ((array.real, value.real), (array.imag, value.imag))
+            for factors in (weights.real, weights.imag)
+        ]
+        return (parts[0] - parts[3]) + 1j * (parts[1] + parts[2])
+    batch = Batch(op, array, borders)
+    filters = np.broadcast_to(weights.reshape(batch.window), (batch.channels, 1, *batch.window))
+
+    def sums(image: Array, padding: Any) -> Array:
+        # Never winograd: sums of integers are to be exact.
+        return conv(image, filters, None, 1, padding, 1, batch.channels, layout=batch.layout, algorithm="exact")
+
+    def sums_by_depth(image: Array, padding: Any) -> Array:
+        return _correlate_volumes(image[:, 0], weights.reshape(batch.window), padding)
+
+    deep = batch.channels == 1 and len(batch.window) == 3 and batch.window[0] > 1
+    zeros = value == 0
+    return batch.run(lambda border: border.mode == "constant" and zeros, value, sums_by_depth if deep else sums)
+
+
+def _correlate_volumes(image: Array, weights: Array, padding: Sequence[tuple[int, int]]) -> Array:
+    """Volumes (N, D, H, W), a tap of the depth at a time: single planes are filtered in place, volumes are not."""
+    (before, after), *rest = padding
+    planes = image.shape[1]
+    depth = planes + before + after - len(weights) + 1
+    result: Array | None = None
+    for tap, filters in enumerate(weights):
+        first, stop = max(before - tap, 0), min(planes + before - tap, depth)
+        if first < stop:
+            part = image[:, first + tap - before : stop + tap - before]
+            channels = stop - first
+            repeated = np.broadcast_to(filters, (channels, 1, *filters.shape))
+            sums = conv(part, repeated, None, 1, tuple(rest), 1, channels, algorithm="exact")
+            if result is None:
+                result = np.zeros((len(image), depth, *sums.shape[2:]), sums.dtype)
+            result[:, first:stop] += sums
+    assert result is not None, "there is an element, which some tap meets"
+    return result
+
+
+def total(op: str, array: Array, borders: Sequence[Border], value: float, divisor: int) -> Array:
+    """Sums of windows of a float array over `divisor`."""
+    batch = Batch(op, array, borders)
+    return batch.run(
+        lambda border: border.mode == "constant" and value == 0,
+        value,
+        lambda image, padding: avg_pool(image, batch.window, 1, padding, divisor_override=divisor, layout=batch.layout),
+    )
+
+
+def maximum(op: str, array: Array, borders: Sequence[Border], value: float) -> Array:
+    """Maxima of windows; integers stay what they are."""
+    batch = Batch(op, array, borders)
+    return batch.run(
+        # What mirrors or repeats the edge of a window about its middle repeats elements of this very window.
+        lambda border: border.mode in ("symmetric", "edge") and abs(border.before - border.after) <= 1,
+        value,
+        lambda image, padding: max_pool(image, batch.window, 1, padding, layout=batch.layout),
+    )
+
+
+def cast(values: Array, dtype: np.dtype[Any]) -> Array:
+    """As a cast in C: towards zero, then modulo the range of an integer type."""
+    if dtype.kind not in "iub" or values.dtype.kind in "iub":
+        return values.astype(dtype, copy=False)
+    with np.errstate(invalid="ignore"):  # NaN and what leaves 64 bits are no integers
+        whole = values.astype(np.int64)
+        if dtype == np.uint64:
+            whole = np.where(values < 2.0**63, whole.view(np.uint64), values.astype(np.uint64))
+    return whole.astype(dtype)
