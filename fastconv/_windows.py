@@ -53,7 +53,7 @@ class Batch:
 
     def __init__(self, op: str, array: Array, borders: Sequence[Border]) -> None:
         if array.ndim == 0:
-            array, borders = array[None], [IDLE]
+            array, borders = array.reshape(1), [IDLE]
         axes = [axis for axis, border in enumerate(borders) if border != IDLE] or [array.ndim - 1]
         if len(axes) > 3:
             sizes = tuple(border.size for border in borders)

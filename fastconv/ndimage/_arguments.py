@@ -123,17 +123,18 @@ def as_image(op: str, input: ArrayLike, kinds: str = "biufc") -> Array:
 
 
 class Target(NamedTuple):
-    """The type of a result, and the array to write it to, if there is one."""
+    """The type and shape of a result, and the array to write it to, if there is one."""
 
     dtype: np.dtype[Any]
+    shape: tuple[int, ...]
     array: Array | None
 
     def deliver(self, result: Array) -> Array:
         """The result where it belongs."""
         result = cast(result, self.dtype)
         if self.array is None:
-            return np.ascontiguousarray(result).reshape(result.shape)
-        self.array[...] = result
+            return np.ascontiguousarray(result).reshape(self.shape)
+        self.array[...] = result.reshape(self.shape)
         return self.array
 
 
@@ -144,18 +145,18 @@ def as_target(op: str, output: Any, input: Array, complex_result: bool = False) 
         raise ValueError(f"{op}: output has shape {array.shape}; needs a writeable array of shape {input.shape}")
     if output is None:
         dtype = np.promote_types(input.dtype, np.complex64) if complex_result else input.dtype
-        return Target(dtype.newbyteorder("="), None)
+        return Target(dtype.newbyteorder("="), input.shape, None)
     try:
         dtype = np.dtype(output if array is None else array.dtype)
     except TypeError:
         raise TypeError(f"{op}: output is {output!r}; needs an array, a dtype or None") from None
-    if dtype.kind not in ("c" if complex_result else "biufc"):
-        raise TypeError(f"{op}: output is of {dtype}; needs a {'complex' if complex_result else 'numeric'} dtype")
-    return Target(dtype, array)
+    if dtype.kind not in ("c" if complex_result else "biuf"):
+        raise TypeError(f"{op}: output is of {dtype}; needs a {'complex' if complex_result else 'real'} dtype")
+    return Target(dtype, input.shape, array)
 
 
-def as_filler(op: str, cval: Any, complex_result: bool = False) -> Any:
-    """The value beyond the border: a float or, where the result is complex, a complex number."""
-    if complex_result and isinstance(cval, (complex, np.complexfloating)):
+def as_filler(op: str, cval: Any, complex_input: bool = False) -> Any:
+    """The value beyond the border: a float or, where the input is complex, a complex number."""
+    if complex_input and isinstance(cval, (complex, np.complexfloating)):
         return complex(cval)
     return _errors.as_real(op, "cval", int(cval) if isinstance(cval, (bool, np.bool_)) else cval)

@@ -261,7 +261,7 @@ def _windowed(
     kernel = kernel.astype(np.complex128 if kernel.dtype.kind == "c" else np.float64)
     complex_result = "c" in (image.dtype.kind, kernel.dtype.kind)
     borders = as_borders(op, sizes_along(kernel, along), mode, origin, along, image.ndim, mirrored)
-    target, filler = as_target(op, output, image, complex_result), as_filler(op, cval, complex_result)
+    target, filler = as_target(op, output, image, complex_result), as_filler(op, cval, image.dtype.kind == "c")
     if mirrored:
         kernel = kernel[(slice(None, None, -1),) * kernel.ndim]
     elif complex_result:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _windows
 from .._types import Array, ArrayLike, Int, Ints
-from .._windows import IDLE, Border, extended
+from .._windows import IDLE, Border, cast, extended
 from ._arguments import (
     Mode,
     Output,
@@ -22,6 +22,7 @@ from ._arguments import (
     as_kernel,
     as_sizes,
     as_target,
+    placed,
     sizes_along,
     spread,
 )
@@ -244,6 +245,23 @@ def _extreme(
     sizes = as_sizes(op, size, len(along)) if window is None else sizes_along(window, along)
     borders = as_borders(op, sizes, mode, origin, along, image.ndim)
     target = as_target(op, output, image)
+    if window is not None:
+        return target.deliver(_largest(op, image, borders, cval, smallest, spread(window, along, image.ndim)))
+    filtered = [axis for axis in along if borders[axis] != IDLE]
+    # A type that cannot hold all values of the image does not keep their order either: an axis at a time, as SciPy.
+    at_once = len(filtered) or 1 if np.can_cast(image.dtype, target.dtype) else 1
+    result = image
+    for first in range(0, len(filtered), at_once):
+        axes = filtered[first : first + at_once]
+        some = placed((borders[axis] for axis in axes), axes, image.ndim)
+        result = cast(_largest(op, result, some, cval, smallest), target.dtype)
+    return target.deliver(result if filtered else image.copy())
+
+
+def _largest(
+    op: str, image: Array, borders: Sequence[Border], cval: Any, smallest: bool, window: Array | None = None
+) -> Array:
+    """Maxima, or minima, of rectangles or of `window`."""
     whole = image.dtype.kind in "iu" and image.dtype.itemsize == 8  # all others are floats without loss
     values = image if whole else image.astype(np.result_type(image.dtype, np.float32), copy=False)
     filler = values.dtype.type(0)
@@ -251,13 +269,14 @@ def _extreme(
         filler = _as_whole(op, cval, values.dtype) if whole else as_filler(op, cval)
     if smallest:
         values, filler = (~values, ~filler) if whole else (-values, -filler)
-    if window is None:
-        result = _windows.maximum(op, values, borders, filler)
-    else:
-        result = _by_runs(op, values, spread(window, along, image.ndim), borders, filler)
+    result = (
+        _windows.maximum(op, values, borders, filler)
+        if window is None
+        else _by_runs(op, values, window, borders, filler)
+    )
     if smallest:
         result = ~result if whole else np.negative(result, out=result)
-    return target.deliver(result)
+    return result
 
 
 def _as_whole(op: str, cval: Any, dtype: np.dtype[Any]) -> Any:
@@ -269,6 +288,8 @@ def _as_whole(op: str, cval: Any, dtype: np.dtype[Any]) -> Any:
 
 def _by_runs(op: str, values: Array, window: Array, borders: Sequence[Border], cval: Any) -> Array:
     """Maxima over a window of any form: over runs of true elements along its last axis first, then of these."""
+    if values.size == 0:
+        return values.copy()
     image, length = extended(values, borders, cval), values.shape[-1]
     runs: dict[int, Array] = {}
     result: Array | None = None

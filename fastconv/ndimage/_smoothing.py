@@ -95,7 +95,7 @@ def gaussian_filter(
            [0.  , 0.  , 0.  , 0.  , 0.  ]])
     """
     return _gaussian(
-        "gaussian_filter", input, sigma, order, output, mode, cval, truncate, radius, axes, least=LEAST_SIGMA
+        "gaussian_filter", input, sigma, order, output, mode, cval, truncate, radius, axes, along_one=False
     )
 
 
@@ -142,7 +142,7 @@ def gaussian_filter1d(
     op = "gaussian_filter1d"
     image = as_image(op, input)
     return _gaussian(
-        op, image, sigma, order, output, mode, cval, truncate, radius, as_axis(op, axis, image.ndim), least=0.0
+        op, image, sigma, order, output, mode, cval, truncate, radius, as_axis(op, axis, image.ndim), along_one=True
     )
 
 
@@ -157,7 +157,7 @@ def _gaussian(
     truncate: Any,
     radius: Any,
     axes: Any,
-    least: float,
+    along_one: bool,
 ) -> Array:
     image = as_image(op, input)
     along = as_axes(op, axes, image.ndim)
@@ -168,9 +168,9 @@ def _gaussian(
     lines = []
     for axis, deviation, derivative, border_mode, half in zip(along, *values, strict=True):
         deviation = _errors.as_real(op, "sigma", deviation)
-        if deviation <= least:
-            if least == 0:
-                raise ValueError(f"{op}: sigma is {sigma!r}; needs a number above 0")
+        if not 0 <= deviation < np.inf or (deviation == 0 and along_one):
+            raise ValueError(f"{op}: sigma is {sigma!r}; needs numbers {'>' if along_one else '>='} 0")
+        if deviation < LEAST_SIGMA and not along_one:
             continue
         half = int(reach * deviation + 0.5) if half is None else _errors.as_int(op, "radius", half, radius)
         power = _errors.as_int(op, "order", derivative, order)
