@@ -163,7 +163,7 @@ def convolve2d(
         What stands around `in1`: `fillvalue`, the image again, or the image mirrored at its edge. ``"pad"``,
         ``"circular"`` and ``"symmetric"`` are other names of the three.
     fillvalue : scalar, default: 0
-        Taken in the type of the result.
+        Taken in the type of the result: cut off where that is an integer.
 
     Returns
     -------
@@ -210,7 +210,8 @@ def correlate2d(
     Notes
     -----
     The convolution with `in2` mirrored and conjugated, but for one thing, as in SciPy: ``"same"`` begins at ``K // 2``
-    of the full result, which is one later where a size ``K`` of `in2` is even.
+    of the full result, which is one later where a size ``K`` of `in2` is even. It is always `in2` that is conjugated;
+    SciPy conjugates `in1` for ``"valid"`` where that is the smaller one.
 
     Examples
     --------
@@ -247,7 +248,8 @@ class _Pair(NamedTuple):
 
     def turned(self) -> _Pair:
         """With the kernel whose convolution is the correlation."""
-        return self._replace(kernel=np.conj(self.kernel[(slice(None, None, -1),) * self.kernel.ndim]))
+        kernel = self.kernel[(slice(None, None, -1),) * self.kernel.ndim]
+        return self._replace(kernel=kernel.conj() if kernel.dtype.kind == "c" else kernel)
 
     def swapped(self) -> _Pair:
         return self._replace(image=self.kernel, kernel=self.image)
@@ -301,6 +303,8 @@ def _bounded(pair: _Pair, mode: Any, boundary: Any, fillvalue: Any, late: bool =
         raise TypeError(f"{pair.op}: fillvalue is {fillvalue!r}; needs a number")
     if isinstance(fillvalue, (complex, np.complexfloating)) and pair.dtype.kind != "c":
         raise TypeError(f"{pair.op}: fillvalue is {fillvalue!r}; needs a real number for arrays of {pair.dtype}")
+    if pair.dtype.kind in "iu" and not np.iinfo(pair.dtype).min <= fillvalue <= np.iinfo(pair.dtype).max:
+        raise ValueError(f"{pair.op}: fillvalue is {fillvalue!r}; needs a number in the range of {pair.dtype}")
     filler = cast(np.array(fillvalue), pair.dtype)[()]
     pair, spans = _spans(pair, mode, late)
     return _direct(pair, spans, PAD_MODES[boundary], filler)

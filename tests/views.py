@@ -17,7 +17,7 @@ SENTINEL = -12345.0
 def sentinel(dtype: DTypeLike) -> Any:
     """What memory holds that nobody has written."""
     kind = np.dtype(dtype).kind
-    return np.array(SENTINEL if kind == "f" else True if kind == "b" else np.iinfo(dtype).max - 7).astype(dtype)
+    return np.array(SENTINEL if kind in "fc" else True if kind == "b" else np.iinfo(dtype).max - 7).astype(dtype)
 
 
 def empty_view(shape: tuple[int, ...], dtype: DTypeLike, kind: str) -> tuple[Array, Array]:
