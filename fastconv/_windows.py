@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._types import Array
+from ._types import Array, Layout
 from .conv import conv
 from .padding import pad
 from .pool import avg_pool, max_pool
 
 FEW = 16
 """Fewer elements than this behind the axes with windows are channels; more are an axis of a plane."""
-LAYOUTS = ("NWC", "NHWC", "NDHWC")
+LAYOUTS: tuple[Layout, ...] = ("NWC", "NHWC", "NDHWC")
 
 
 class Border(NamedTuple):
@@ -67,7 +67,10 @@ class Batch:
         self._back = np.argsort(order)
 
         outer, sizes, inner = math.prod(array.shape[:first]), array.shape[first:stop], math.prod(array.shape[stop:])
-        self.borders, self.channels = along[first:stop], 1
+        self.array, self.borders, self.channels = array, along[first:stop], 1
+        self.layout: Layout | None = None
+        if array.size == 0:
+            return
         if inner >= FEW and len(sizes) < 3:
             sizes, self.borders = (*sizes, inner), [*self.borders, IDLE]
         elif inner > 1:
@@ -75,7 +78,7 @@ class Batch:
         elif len(sizes) == 1:
             outer, sizes, self.borders = 1, (outer, *sizes), [IDLE, *self.borders]
         last = self.channels > 1
-        self.layout: Any = LAYOUTS[len(sizes) - 1] if last else None
+        self.layout = LAYOUTS[len(sizes) - 1] if last else None
         self.array = array.reshape((outer, *sizes, inner) if last else (outer, 1, *sizes))
 
     @property

@@ -213,10 +213,12 @@ def test_derivatives(name: str, case: dict[str, Any]) -> None:
 @given(case=cases([*FLOATS, *INTEGERS, "bool"]))
 def test_extremes(name: str, case: dict[str, Any]) -> None:
     image, cval = case["image"], case["cval"]
-    if image.dtype.kind in "ub":
+    if image.dtype.kind == "u":
         cval = abs(cval)
-    if image.dtype.kind in "iub" and image.dtype.itemsize == 8:
+    if image.dtype.kind in "iu" and image.dtype.itemsize == 8:
         cval = int(cval)
+    if image.dtype == bool:
+        cval = bool(cval)  # SciPy's bool holds other numbers too
     options = {"mode": case["modes"], "cval": cval, "origin": case["origin"]}
     expected = getattr(scipy_ndimage, name)(image, case["sizes"], **options)
     assert_identical(getattr(ndimage, name)(image, case["sizes"], **options), expected)
