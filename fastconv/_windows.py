@@ -100,14 +100,10 @@ class Batch:
         return call(array, left).reshape(self._shape).transpose(self._back)
 
 
-def extended(array: Array, borders: Sequence[Border], value: Any) -> Array:
+def extended(op: str, array: Array, borders: Sequence[Border], value: Any) -> Array:
     """`array` with its borders, for what is no op."""
-    for axis, border in enumerate(borders):
-        if any(border.pads):
-            pads = [border.pads if other == axis else (0, 0) for other in range(array.ndim)]
-            filler = {"constant_values": value} if border.mode == "constant" else {}
-            array = np.pad(array, pads, border.mode, **filler)
-    return array
+    batch = Batch(op, array, [border._replace(size=1) if any(border.pads) else IDLE for border in borders])
+    return batch.run(lambda _: False, value, lambda image, _: image)
 
 
 def correlate(op: str, array: Array, weights: Array, borders: Sequence[Border], value: float = 0.0) -> Array:

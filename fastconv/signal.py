@@ -327,7 +327,7 @@ def _direct(pair: _Pair, spans: Sequence[_Span], mode: str, filler: Any) -> Arra
     weights = pair.kernel[(slice(None, None, -1),) * pair.kernel.ndim]
     computed = _computing_type(image, weights, pair.dtype, filler)
     if computed is None:
-        return _tap_by_tap(image.astype(pair.dtype), weights.astype(pair.dtype), borders, filler)
+        return _tap_by_tap(pair.op, image.astype(pair.dtype), weights.astype(pair.dtype), borders, filler)
     operands = image.astype(computed, copy=False), weights.astype(computed, copy=False)
     return np.ascontiguousarray(cast(_windows.correlate(pair.op, *operands, borders, filler), pair.dtype))
 
@@ -341,9 +341,9 @@ def _computing_type(image: Array, weights: Array, dtype: np.dtype[Any], filler: 
     return np.float32 if magnitude < 2**24 else np.float64 if magnitude < 2**53 else None
 
 
-def _tap_by_tap(image: Array, weights: Array, borders: Sequence[Border], filler: Any) -> Array:
+def _tap_by_tap(op: str, image: Array, weights: Array, borders: Sequence[Border], filler: Any) -> Array:
     """Sums in integers, which wrap around."""
-    around = _windows.extended(image, borders, filler)
+    around = _windows.extended(op, image, borders, filler)
     counts = [length - size + 1 for length, size in zip(around.shape, weights.shape, strict=True)]
     result = np.zeros(counts, image.dtype)
     for place in np.ndindex(weights.shape):

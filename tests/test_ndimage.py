@@ -6,7 +6,9 @@ import doctest
 import importlib
 import inspect
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -204,6 +206,24 @@ def test_derivatives(name: str, case: dict[str, Any]) -> None:
     axis = {} if name == "laplace" else {"axis": case["axis"]}
     bound = np.full(image.shape, 16 * max(wide(image).max(), 3.0) * image.ndim)
     check(name, image, **axis, terms=3**image.ndim + 3, magnitude=bound, **options)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32"])
+def test_flat_patches_are_cut_off_as_scipy_cuts_them_off(dtype: str) -> None:
+    """Sums of equal elements lie beside integers, above or below as they happen to be rounded."""
+    blocks = np.random.default_rng(0).integers(0, 255, (12, 10)).astype(dtype)
+    image = blocks.repeat(14, 0).repeat(15, 1)
+    for name, *args in (
+        ("gaussian_filter", 0.5),
+        ("gaussian_filter", 1),
+        ("correlate", np.full((3, 3), 1 / 9)),
+        ("convolve", np.full((2, 4), 1 / 8)),
+        ("correlate1d", [0.3, 0.4, 0.2, 0.1]),
+        ("uniform_filter", 3),
+    ):
+        for options in ({}, {"mode": "constant", "cval": 7}, {"mode": "constant", "cval": 2.5}, {"mode": "wrap"}):
+            ours, theirs = (getattr(module, name)(image, *args, **options) for module in (ndimage, scipy_ndimage))
+            assert_identical(ours, theirs, name)
 
 
 # ---- extremes
@@ -506,6 +526,15 @@ def test_errors_name_the_argument(call: Callable[[], Any], error: type[Exception
 def test_signatures_are_scipys(name: str) -> None:
     ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (ndimage, scipy_ndimage))
     assert [(one.name, one.default) for one in ours.values()] == [(one.name, one.default) for one in theirs.values()]
+
+
+def test_the_examples_of_the_page_run() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "images.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert blocks
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
 
 
 @pytest.mark.parametrize("module", ["_correlation", "_smoothing", "_derivatives", "_extremes"])

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._types import Array, ArrayLike, Int, Ints
-from .._windows import cast
 from ._arguments import Mode, Output, as_axes, as_axis, as_border, as_filler, as_image, as_target, each
-from ._sums import Line, separable
+from ._sums import Line, added, separable
 
 __all__ = ["laplace", "prewitt", "sobel"]
 
@@ -149,10 +148,6 @@ def laplace(
     borders = [as_border(op, 3, one) for one in each(op, "mode", mode, len(along))]
     target, filler = as_target(op, output, image, image.dtype.kind == "c"), as_filler(op, cval, image.dtype.kind == "c")
     lines = [Line(axis, SECOND_DIFFERENCE, border) for axis, border in zip(along, borders, strict=True)]
-    parts = [separable(op, image, [line], filler, target.dtype) for line in lines]
-    if not parts:
+    if not lines:
         return target.deliver(image.copy())
-    result = parts[0]
-    for part in parts[1:]:
-        result += part
-    return target.deliver(cast(result, target.dtype))
+    return target.deliver(added(op, image, lines, filler, target.dtype))

@@ -290,7 +290,7 @@ def _by_runs(op: str, values: Array, window: Array, borders: Sequence[Border], c
     """Maxima over a window of any form: over runs of true elements along its last axis first, then of these."""
     if values.size == 0:
         return values.copy()
-    image, length = extended(values, borders, cval), values.shape[-1]
+    image, length = extended(op, values, borders, cval), values.shape[-1]
     runs: dict[int, Array] = {}
     result: Array | None = None
     for place in np.ndindex(window.shape[:-1]):

@@ -12,17 +12,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .. import _windows
 from .._types import Array
-from .._windows import Border, cast, extended
+from .._windows import Border, cast
 from ._arguments import placed, spread
+
+At: TypeAlias = Callable[[int], Array]
+"""The elements under a tap, one for each window."""
+Order: TypeAlias = Callable[[At, Array], Array]
+"""Weighted sums over all taps."""
 
 FUSED = 25
 """Taps of a product of two lines up to which one pass over the image takes less time than two."""
+MANY = 4096
+"""Sums to be taken again from which on it pays to look for windows of equal elements; and levels of these at most."""
 FLOAT32_ERROR = 2.0**-7
 """Most doubt about sums in float32 with which few enough of them lie near an integer to be taken again."""
 
@@ -60,19 +67,73 @@ def _integers(
 ) -> Array:
     if image.size == 0:
         return np.empty(image.shape, dtype)
-    largest = max(abs(float(image.min())), abs(float(image.max())), abs(cval))
+    low, high = float(image.min()), float(image.max())
+    largest = max(-low, high, abs(cval))
     magnitude = float(np.abs(weights).sum()) * largest
-    whole = image.dtype.kind != "f" and float(cval).is_integer() and is_whole(weights)
     narrow = image.dtype.kind != "f" and largest < 2**24
-    doubt = 0.0 if whole else _doubt(weights.size, magnitude, np.float32)
-    if narrow and (magnitude < 2**24 if whole else doubt <= FLOAT32_ERROR):
-        sums = _correlate(op, image, weights, borders, cval, np.float32)
+    if image.dtype.kind != "f" and float(cval).is_integer() and is_whole(weights):
+        computed, doubt = np.float32 if magnitude < 2**24 else np.float64, 0.0
     else:
-        sums = _correlate(op, image, weights, borders, cval, np.float64)
-        doubt = 0.0 if whole else _doubt(weights.size, magnitude, np.float64)
+        computed, doubt = np.float32, _doubt(weights.size, magnitude, np.float32)
+        if not (narrow and doubt <= FLOAT32_ERROR):
+            computed, doubt = np.float64, _doubt(weights.size, magnitude, np.float64)
+    sums = _correlate(op, image, weights, borders, cval, computed)
+    result = cast(sums, dtype)
     if doubt:
-        sums = _settled(sums, doubt, image, weights, borders, cval, _line if line else _in_order)
-    return cast(sums, dtype)
+        nearest = np.rint(sums)
+        np.subtract(sums, nearest, out=sums)
+        near = np.flatnonzero((np.abs(sums, out=sums) <= doubt) & (nearest != 0))  # to zero all are cut off alike
+        order = _line if line else _in_order
+        if near.size > MANY and narrow and high - low < MANY:
+            near = _settle_flat(op, result, near, image, (low, high), weights, borders, cval, order)
+        places = np.unravel_index(near, image.shape)
+        result.flat[near] = cast(order(_elements(image, places, weights.shape, borders, cval), weights.ravel()), dtype)
+    return result
+
+
+def _settle_flat(
+    op: str,
+    result: Array,
+    near: Array,
+    image: Array,
+    limits: tuple[float, float],
+    weights: Array,
+    borders: Sequence[Border],
+    cval: float,
+    order: Order,
+) -> Array:
+    """Write the sums of windows of equal elements, one for each level of the image; returns the rest of `near`."""
+    levels = np.arange(limits[0], limits[1] + 1)
+    sums = cast(order(lambda _: levels, weights.ravel()), result.dtype)
+    values = image.astype(np.float32)
+    flat = _windows.maximum(op, values, borders, cval) == -_windows.maximum(op, -values, borders, -cval)
+    same = flat.ravel()[near]
+    some = near[same]
+    result.flat[some] = sums[(values.ravel()[some] - limits[0]).astype(np.intp)]
+    return near[~same]
+
+
+def _elements(
+    image: Array, places: Sequence[Array], sizes: Sequence[int], borders: Sequence[Border], cval: float
+) -> At:
+    """What lies under each tap of the windows at some places."""
+    tables = [
+        np.pad(
+            np.arange(length),
+            border.pads,
+            border.mode,
+            **({"constant_values": -1} if border.mode == "constant" else {}),
+        )
+        for length, border in zip(image.shape, borders, strict=True)
+    ]
+
+    def at(tap: int) -> Array:
+        offsets = np.unravel_index(tap, sizes)
+        index = [table[place + offset] for table, place, offset in zip(tables, places, offsets, strict=True)]
+        beyond = np.any([positions < 0 for positions in index], axis=0)
+        return np.where(beyond, cval, image[tuple(index)]).astype(np.float64)
+
+    return at
 
 
 def _doubt(terms: int, magnitude: float, dtype: Any) -> float:
@@ -80,35 +141,12 @@ def _doubt(terms: int, magnitude: float, dtype: Any) -> float:
     return 2 * (terms + 2) * float(np.finfo(dtype).eps) * magnitude
 
 
-def _settled(
-    sums: Array,
-    doubt: float,
-    image: Array,
-    weights: Array,
-    borders: Sequence[Border],
-    cval: float,
-    order: Callable[[Callable[[int], Array], Array], Array],
-) -> Array:
-    """`sums`, those nearer to an integer than `doubt` as SciPy has them. To zero all are cut off alike."""
-    nearest = np.rint(sums)
-    near = np.flatnonzero((np.abs(sums - nearest) <= doubt) & (nearest != 0))
-    if near.size == 0:
-        return sums
-    around = extended(image.astype(np.float64), borders, cval)
-    places = np.ravel_multi_index(np.unravel_index(near, sums.shape), around.shape)
-    taps = np.ravel_multi_index(np.unravel_index(np.arange(weights.size), weights.shape), around.shape)
-    flat = around.ravel()
-    settled = sums.astype(np.float64)
-    settled.flat[near] = order(lambda tap: flat[places + taps[tap]], weights.ravel())
-    return settled
-
-
 def is_whole(weights: Array) -> bool:
     """Whether all weights are integers."""
     return bool((weights == np.rint(weights)).all())
 
 
-def _line(at: Callable[[int], Array], weights: Array) -> Array:
+def _line(at: At, weights: Array) -> Array:
     """The order of SciPy's filters of one axis: symmetric ones by pairs from the ends, others the last tap first."""
     count, middle = len(weights), len(weights) // 2
     mirrored = weights[::-1]
@@ -124,7 +162,7 @@ def _line(at: Callable[[int], Array], weights: Array) -> Array:
     return result
 
 
-def _in_order(at: Callable[[int], Array], weights: Array) -> Array:
+def _in_order(at: At, weights: Array) -> Array:
     """The order of SciPy's filters of several axes: row by row, without weights below its threshold."""
     result: Any = 0.0
     for tap in np.flatnonzero(np.abs(weights) > np.finfo(float).eps):
@@ -150,6 +188,21 @@ def separable(op: str, image: Array, lines: Sequence[Line], cval: Any, dtype: np
     for line in lines:
         image = _pass(op, image, [line.axis], line.weights, [line.border], cval, between)
     return cast(image, dtype)
+
+
+def added(op: str, image: Array, lines: Sequence[Line], cval: Any, dtype: np.dtype[Any]) -> Array:
+    """The sum of passes over the same image, two of them at once where that is the same."""
+    if _fusible(image, lines, 0, dtype):
+        lines = sorted(lines, key=lambda line: line.axis)
+        weights = np.zeros([line.weights.size for line in lines])
+        first, second = (line.border.before for line in lines)
+        weights[:, second] += lines[0].weights
+        weights[first, :] += lines[1].weights
+        return _pass(op, image, [line.axis for line in lines], weights, [line.border for line in lines], cval, dtype)
+    parts = [_pass(op, image, [line.axis], line.weights, [line.border], cval, dtype) for line in lines]
+    for part in parts[1:]:
+        parts[0] += part
+    return parts[0]
 
 
 def _fusible(image: Array, lines: Sequence[Line], cval: Any, dtype: np.dtype[Any]) -> bool:
