@@ -3,8 +3,8 @@
     python bench/image_filters.py [--size 1024] [--dtype float32] [--rounds 7] [--fft]
 
 Needs scipy and rich; opencv-python-headless where its column is to be filled. All run on one thread; pin the process to
-one core too (taskset). Rounds are interleaved, the shortest counts. Borders are SciPy's default, reflect, or zeros where
-the filter is one of signal. --fft measures direct sums beside transforms instead: where these win is what
+one core too (taskset). Rounds are interleaved, the shortest counts. Borders are SciPy's default, reflect, or zeros
+where the filter is one of signal. --fft measures direct sums beside transforms instead: where these win is what
 ``method="auto"`` knows.
 """
 
