@@ -177,7 +177,7 @@ def cast(values: Array, dtype: np.dtype[Any]) -> Array:
     if dtype.kind not in "iub" or values.dtype.kind in "iub":
         return values.astype(dtype, copy=False)
     with np.errstate(invalid="ignore"):  # NaN and what leaves 64 bits are no integers
-        whole = values.astype(np.int64)
+        whole = values.astype(np.int32 if dtype.itemsize <= 2 and values.dtype == np.float32 else np.int64)
         if dtype == np.uint64:
             whole = np.where(values < 2.0**63, whole.view(np.uint64), values.astype(np.uint64))
     return whole.astype(dtype)

@@ -40,7 +40,7 @@ PAD_MODES = {
 }
 """SciPy's boundaries, in the words of `fastconv.pad`."""
 
-BREAK_EVEN = (12, 28, 8)
+BREAK_EVEN = (12, 30, 30)
 """Multiply-adds of direct sums that take the time of a transform, an element and step of log2, of 1, 2 and 3 axes.
 
 Measured by ``bench/image_filters.py --fft``.

@@ -320,8 +320,10 @@ def _mean(op: str, image: Array, borders: Sequence[Border], cval: Any, dtype: np
         return result
     count = math.prod(border.size for border in borders)
     if dtype.kind in "iub":
-        # Exact sums of integers, and one rounding in the quotient.
-        sums = _windows.total(op, image.astype(np.float64, copy=False), borders, cval, 1)
-        return cast(sums / count, dtype)
+        # Sums are exact, and so is where their mean is cut off: means are 1 / count apart, more than float32 rounds.
+        largest = max(-float(image.min(initial=0)), float(image.max(initial=0)), abs(cval))
+        whole = image.dtype.kind != "f" and float(cval).is_integer()
+        exact = np.float32 if whole and largest * count < 2**24 else np.float64
+        return cast(_windows.total(op, image.astype(exact, copy=False), borders, cval, 1) / exact(count), dtype)
     computed = np.result_type(image.dtype, dtype, np.float32)
     return cast(_windows.total(op, image.astype(computed, copy=False), borders, cval, count), dtype)

@@ -82,10 +82,11 @@ def _integers(
     if doubt:
         nearest = np.rint(sums)
         np.subtract(sums, nearest, out=sums)
-        near = np.flatnonzero((np.abs(sums, out=sums) <= doubt) & (nearest != 0))  # to zero all are cut off alike
+        near = (np.abs(sums, out=sums) <= doubt) & (nearest != 0)  # to zero all are cut off alike
         order = _line if line else _in_order
-        if near.size > MANY and narrow and high - low < MANY:
-            near = _settle_flat(op, result, near, image, (low, high), weights, borders, cval, order)
+        if narrow and high - low < MANY < np.count_nonzero(near):
+            _settle_flat(op, result, near, image, weights, borders, cval, order)
+        near = np.flatnonzero(near)
         places = np.unravel_index(near, image.shape)
         result.flat[near] = cast(order(_elements(image, places, weights.shape, borders, cval), weights.ravel()), dtype)
     return result
@@ -96,21 +97,20 @@ def _settle_flat(
     result: Array,
     near: Array,
     image: Array,
-    limits: tuple[float, float],
     weights: Array,
     borders: Sequence[Border],
     cval: float,
     order: Order,
-) -> Array:
-    """Write the sums of windows of equal elements, one for each level of the image; returns the rest of `near`."""
-    levels = np.arange(limits[0], limits[1] + 1)
+) -> None:
+    """Write the sums of windows of equal elements, one for each level of the image, and take them out of `near`."""
+    low = image.min()
+    levels = np.arange(float(low), float(image.max()) + 1)
     sums = cast(order(lambda _: levels, weights.ravel()), result.dtype)
     values = image.astype(np.float32)
     flat = _windows.maximum(op, values, borders, cval) == -_windows.maximum(op, -values, borders, -cval)
-    same = flat.ravel()[near]
-    some = near[same]
-    result.flat[some] = sums[(values.ravel()[some] - limits[0]).astype(np.intp)]
-    return near[~same]
+    flat &= near
+    np.copyto(result, sums[(values - np.float32(low)).astype(np.int32)], where=flat)
+    near ^= flat
 
 
 def _elements(
