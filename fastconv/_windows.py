@@ -13,13 +13,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._types import Array, Layout
+from ._types import Algorithm, Array, Layout
 from .conv import conv
 from .padding import pad
 from .pool import avg_pool, max_pool
 
 FEW = 16
 """Fewer elements than this behind the axes with windows are channels; more are an axis of a plane."""
+BAND = 64
+"""Rows of a plane that a filter of three rows takes at once: it goes down one vector of columns after the other."""
+PLAIN: Algorithm = "exact"
+"""Never winograd: sums of integers are to be exact."""
 LAYOUTS: tuple[Layout, ...] = ("NWC", "NHWC", "NDHWC")
 
 
@@ -117,18 +121,37 @@ def correlate(op: str, array: Array, weights: Array, borders: Sequence[Border], 
         ]
         return (parts[0] - parts[3]) + 1j * (parts[1] + parts[2])
     batch = Batch(op, array, borders)
-    filters = np.broadcast_to(weights.reshape(batch.window), (batch.channels, 1, *batch.window))
+    kernel = weights.reshape(batch.window)
 
     def sums(image: Array, padding: Any) -> Array:
-        # Never winograd: sums of integers are to be exact.
-        return conv(image, filters, None, 1, padding, 1, batch.channels, layout=batch.layout, algorithm="exact")
+        if batch.layout is None and len(batch.window) == 2:
+            return _correlate_planes(image, kernel, padding)
+        if batch.layout is None and batch.window[0] > 1:
+            return _correlate_volumes(image[:, 0], kernel, padding)
+        filters = np.broadcast_to(kernel, (batch.channels, 1, *kernel.shape))
+        return conv(image, filters, None, 1, padding, 1, batch.channels, layout=batch.layout, algorithm=PLAIN)
 
-    def sums_by_depth(image: Array, padding: Any) -> Array:
-        return _correlate_volumes(image[:, 0], weights.reshape(batch.window), padding)
-
-    deep = batch.channels == 1 and len(batch.window) == 3 and batch.window[0] > 1
     zeros = value == 0
-    return batch.run(lambda border: border.mode == "constant" and zeros, value, sums_by_depth if deep else sums)
+    return batch.run(lambda border: border.mode == "constant" and zeros, value, sums)
+
+
+def _correlate_planes(image: Array, weights: Array, padding: Sequence[tuple[int, int]]) -> Array:
+    """Planes (N, C, H, W), each with the same weights; a band of rows at a time, which stays in the cache."""
+    (before, after), sides = padding
+    height, channels = image.shape[2], image.shape[1]
+    filters = np.broadcast_to(weights, (channels, 1, *weights.shape))
+    rows = height + before + after - len(weights) + 1
+    if len(weights) != 3 or rows <= BAND:  # other heights of filters have bands of their own
+        return conv(image, filters, None, 1, tuple(padding), 1, channels, algorithm=PLAIN)
+    columns = image.shape[3] + sum(sides) - weights.shape[1] + 1
+    result = np.empty((len(image), channels, rows, columns), image.dtype)
+    for start in range(0, rows, BAND):
+        band = result[:, :, start : start + BAND]
+        top, bottom = start - before, start - before + band.shape[2] + len(weights) - 1
+        part = image[:, :, max(top, 0) : min(bottom, height)]
+        missing = (max(-top, 0), max(bottom - height, 0))
+        conv(part, filters, None, 1, (missing, sides), 1, channels, algorithm=PLAIN, out=band)
+    return result
 
 
 def _correlate_volumes(image: Array, weights: Array, padding: Sequence[tuple[int, int]]) -> Array:
@@ -140,10 +163,7 @@ def _correlate_volumes(image: Array, weights: Array, padding: Sequence[tuple[int
     for tap, filters in enumerate(weights):
         first, stop = max(before - tap, 0), min(planes + before - tap, depth)
         if first < stop:
-            part = image[:, first + tap - before : stop + tap - before]
-            channels = stop - first
-            repeated = np.broadcast_to(filters, (channels, 1, *filters.shape))
-            sums = conv(part, repeated, None, 1, tuple(rest), 1, channels, algorithm="exact")
+            sums = _correlate_planes(image[:, first + tap - before : stop + tap - before], filters, rest)
             if result is None:
                 result = np.zeros((len(image), depth, *sums.shape[2:]), sums.dtype)
             result[:, first:stop] += sums

@@ -226,6 +226,19 @@ def test_flat_patches_are_cut_off_as_scipy_cuts_them_off(dtype: str) -> None:
             assert_identical(ours, theirs, name)
 
 
+@pytest.mark.parametrize("mode", ["reflect", "constant", "wrap"])
+def test_tall_images(mode: str) -> None:
+    """Longer than what is filtered at once."""
+    for height in (63, 64, 65, 66, 128, 129, 200):
+        image = image_of(height, (height, 21), "float64")
+        for kernel in (np.ones((3, 3)), np.arange(6.0).reshape(3, 2), np.ones((2, 5))):
+            check_close("correlate", image, kernel, mode=mode)
+            check_close("convolve", np.stack([image, image + 1]), kernel, mode=mode, axes=(1, 2), origin=(0, -1))
+        check_close("sobel", image, mode=mode)
+        check_close("laplace", image, mode=mode)
+        check_close("correlate", np.stack([image] * 4), np.ones((2, 3, 3)), mode=mode)
+
+
 # ---- extremes
 
 

@@ -192,7 +192,7 @@ def separable(op: str, image: Array, lines: Sequence[Line], cval: Any, dtype: np
 
 def added(op: str, image: Array, lines: Sequence[Line], cval: Any, dtype: np.dtype[Any]) -> Array:
     """The sum of passes over the same image, two of them at once where that is the same."""
-    if _fusible(image, lines, 0, dtype):
+    if _fusible(image, lines, 0, dtype) and (dtype.kind in "fc" or float(cval).is_integer()):
         lines = sorted(lines, key=lambda line: line.axis)
         weights = np.zeros([line.weights.size for line in lines])
         first, second = (line.border.before for line in lines)
