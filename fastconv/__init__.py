@@ -83,7 +83,7 @@ from .runtime import (
 )
 
 if TYPE_CHECKING:
-    from . import arithmetic, reference
+    from . import arithmetic, ndimage, reference, signal
 
 __all__ = [
     "Choice",
@@ -157,6 +157,7 @@ __all__ = [
     "max_pool3d",
     "max_pool3d_backward",
     "max_pool_backward",
+    "ndimage",
     "num_threads",
     "options",
     "pad",
@@ -164,12 +165,13 @@ __all__ = [
     "reference",
     "set_num_threads",
     "show_config",
+    "signal",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Load what calls do not need when it is first asked for: it is most of the time of an import."""
-    if name in ("arithmetic", "reference"):
+    if name in ("arithmetic", "ndimage", "reference", "signal"):
         from importlib import import_module
 
         return import_module(f".{name}", __name__)
