@@ -387,7 +387,7 @@ def convolve(
     if mode not in ("full", "valid", "same"):
         raise ValueError(f"convolve: mode is {mode!r}; needs 'full', 'valid' or 'same'")
     if axes is None:
-        axes = range(np.ndim(A)), range(np.ndim(B))
+        axes = [*range(np.ndim(A))], [*range(np.ndim(B))]
     for name, pair in (("axes", axes), ("dot_axes", dot_axes)):
         if len(pair) != 2 or len(pair[0]) != len(pair[1]):
             raise ValueError(f"convolve: {name} is {pair!r}; needs as many axes of A as of B")
