@@ -2,7 +2,7 @@
 
 `install` puts these functions into the backend, where ``keras.ops`` and ``keras.layers`` find them; `uninstall` takes
 them out. They have the names, signatures and meanings of ``keras.ops``: data are channels last unless `data_format`
-says otherwise, kernels are (*kernel, in, out), and are read where they lie. Needs the package ``keras``, which with this
+says otherwise, and kernels, (*kernel, in, out), are read where they lie. Needs the package ``keras``, which with this
 backend imports JAX as it starts; none of these functions calls it.
 
 Types are those of the arrays: float64 stays, which JAX makes float32; bfloat16 is computed in float32; integers give
