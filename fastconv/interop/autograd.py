@@ -25,7 +25,9 @@ from autograd.extend import def_linear, defjvp, defjvp_argnums, defvjp, defvjp_a
 from autograd.tracer import getval, isbox
 
 import fastconv
-from fastconv._types import Array, Layout
+from fastconv._types import Layout
+
+from ._transposes import conv_transpose_grad_input, conv_transpose_grad_weight, is_last, taken
 
 __all__ = [
     "adaptive_avg_pool",
@@ -157,7 +159,7 @@ def _layer(function: Callable[P, Any], to_input: Function, to_weight: Function) 
 
 def _channel_axis(output: Any, weight: Any, layout: Layout | None) -> int:
     last = np.ndim(output) - 1
-    return last if layout and layout.endswith("C") else last - (np.ndim(weight) - 2)
+    return last if is_last(layout) else last - (np.ndim(weight) - 2)
 
 
 def _slope(activation: Any) -> float:
@@ -173,15 +175,10 @@ def _activation_gradient(activation: Any, output: Any, gradient: Any) -> Any:
 
 
 def _transposed(function: Callable[P, Any], backward: Function) -> Callable[P, Any]:
-    """A transposed convolution. `backward` wants whole arrays where only their shapes count."""
-
-    def stand_in(shape: Sequence[int], g: Array) -> Array:
-        return np.broadcast_to(np.zeros((), np.asarray(g).dtype), shape)
-
     return _layer(
         function,
-        lambda g, w, shape, *rest, **options: backward(g, stand_in(shape, g), w, *rest, needs=["input"], **options)[0],
-        lambda g, x, shape, *rest, **options: backward(g, x, stand_in(shape, g), *rest, needs=["weight"], **options)[1],
+        functools.partial(conv_transpose_grad_input, backward),
+        functools.partial(conv_transpose_grad_weight, backward),
     )
 
 
@@ -221,13 +218,13 @@ def _maximum(function: Callable[P, Any], backward: Function, rank: int = 0) -> C
     """Maxima: the values are those of `function`, and derivatives those of the elements at its indices."""
     signature = inspect.signature(function)
     shared = (signature.parameters.keys() & inspect.signature(backward).parameters.keys()) - {"out"}
-    taken, added = _linear(
-        lambda x, indices, **options: _taken(x, indices, rank, options.get("layout")),
+    chosen, added = _linear(
+        lambda x, indices, **options: taken(x, indices, rank or x.ndim - 2, options.get("layout")),
         lambda g, shape, indices, **options: backward(g, indices, shape, **options),
     )
     maxima = primitive(lambda _input, values, _indices, **_window: values)
     defvjp(maxima, lambda _ans, x, _, indices, **options: lambda g: added(g, np.shape(x), indices, **options))
-    defjvp(maxima, lambda t, _ans, _x, _, indices, **options: taken(t, indices, **options))
+    defjvp(maxima, lambda t, _ans, _x, _, indices, **options: chosen(t, indices, **options))
 
     def call(input: Any, *args: Any, **options: Any) -> Any:
         if not isbox(input):
@@ -238,15 +235,6 @@ def _maximum(function: Callable[P, Any], backward: Function, rank: int = 0) -> C
         return (values, indices) if given.get("return_indices") else values
 
     return _differentiable(function, call)
-
-
-def _taken(input: Array, indices: Array, rank: int, layout: Layout | None) -> Array:
-    """The elements of the planes of `input` that `indices` number."""
-    rank = rank or input.ndim - 2
-    last = bool(layout) and layout.endswith("C")
-    first = input.ndim - rank - last  # of the spatial axes
-    flat = [array.reshape(*array.shape[:first], -1, *array.shape[first + rank :]) for array in (input, indices)]
-    return np.take_along_axis(*flat, axis=first).reshape(indices.shape)
 
 
 max_pool = _maximum(fastconv.max_pool, fastconv.max_pool_backward)
@@ -285,7 +273,7 @@ def _norm_formula(
 
 def _channel_sums(x: Any, below: int, above: int, layout: Layout | None) -> Any:
     """Of each channel, those from `below` under it to `above` over it."""
-    axis = -1 if layout and layout.endswith("C") else 1
+    axis = -1 if is_last(layout) else 1
     lines = anp.moveaxis(x, axis, -1)
     ones = np.ones((1, 1, below + 1 + above), getval(x).dtype)
     sums = conv(anp.reshape(lines, (math.prod(lines.shape[:-1]), 1, lines.shape[-1])), ones, None, 1, ((below, above),))
