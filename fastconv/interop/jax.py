@@ -82,7 +82,9 @@ def _primitive(function: Function, batches: tuple[bool, ...]) -> Primitive:
         arrays = [jnp.moveaxis(a, axis, 0) if here else a for a, axis, here in zip(arrays, axes, on, strict=True)]
         if on == batches:
             size = arrays[0].shape[0]
-            merged = [a.reshape(-1, *a.shape[2:]) if here else a for a, here in zip(arrays, on, strict=True)]
+            merged = [
+                a.reshape(size * a.shape[1], *a.shape[2:]) if here else a for a, here in zip(arrays, on, strict=True)
+            ]
             return primitive.bind(*merged, shape=(size * shape[0], *shape[1:]), **params).reshape(size, *shape), 0
 
         def one(slices: dict[int, Any]) -> Any:
@@ -252,7 +254,8 @@ def conv(
     >>> import jax, jax.numpy as jnp
     >>> from fastconv.interop.jax import conv
     >>> signal = jnp.array([[[1.0, 2.0, 4.0, 8.0]]])
-    >>> jax.jit(jax.grad(lambda weight: conv(signal, weight).sum()))(jnp.array([[[-1.0, 0.0, 1.0]]]))
+    >>> loss = lambda weight: conv(signal, weight, algorithm="exact").sum()
+    >>> jax.jit(jax.grad(loss))(jnp.array([[[-1.0, 0.0, 1.0]]]))
     Array([[[ 3.,  6., 12.]]], dtype=float32)
     """
     options = _frozen(
