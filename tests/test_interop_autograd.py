@@ -382,6 +382,8 @@ def test_refused() -> None:
         ours.conv(x, x, out=x)
     with pytest.raises(ValueError, match=r"conv: activation is \('leaky_relu', -1\); needs a slope >= 0"):
         ours.conv(x, x, activation=("leaky_relu", -1))
+    with pytest.raises(ValueError, match=r"conv: activation is \('leaky_relu', '0.1'\); needs None"):
+        ours.conv(x, x, activation=("leaky_relu", "0.1"))
     with pytest.raises(ValueError, match=r"conv2d: input has shape \(1, 3\)"):
         grad(lambda x: anp.sum(ours.conv2d(x, np.ones((1, 1, 3, 3)))))(x[0])
     with pytest.raises(ValueError, match="conv: the dilated kernel exceeds the padded input"):

@@ -16,6 +16,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeAlias, cast
 
 import autograd.numpy as anp
@@ -163,8 +164,9 @@ def _channel_axis(output: Any, weight: Any, layout: Layout | None) -> int:
 
 
 def _slope(activation: Any) -> float:
-    """Of an activation below zero; that which is none is refused by fastconv."""
-    return activation[1] if isinstance(activation, (tuple, list)) and len(activation) == 2 else 0
+    """Of an activation below zero. What is no activation is for fastconv to refuse."""
+    slope = activation[1] if isinstance(activation, (tuple, list)) and len(activation) == 2 else 0
+    return slope if isinstance(slope, Real) else 0
 
 
 def _activation_gradient(activation: Any, output: Any, gradient: Any) -> Any:

@@ -73,7 +73,7 @@ def _primitive(function: Function, batches: tuple[bool, ...]) -> Primitive:
             return (function(*arrays, shape=shape, **dict(options)).astype(dtype, copy=False),)
 
         results, _, _ = mlir.emit_python_callback(
-            ctx, callback, None, values, ctx.avals_in, ctx.avals_out, has_side_effect=False, returns_token=False
+            ctx, callback, None, values, ctx.avals_in, ctx.avals_out, has_side_effect=False
         )
         return results
 
