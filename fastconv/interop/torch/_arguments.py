@@ -1,0 +1,61 @@
+"""Arguments of ``torch.nn.functional`` as the operators have them: batches, and ints for each spatial axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from fastconv import _errors
+
+from ._registry import Axes
+
+Ints: TypeAlias = int | Sequence[int]
+Words: TypeAlias = Literal["valid", "same"]
+
+
+def as_axes(op: str, name: str, value: Ints, rank: int) -> tuple[int, ...]:
+    """One int a spatial axis."""
+    axes = _errors.as_axes(op, name, value, rank)
+    if len(axes) != rank:
+        _errors.wrong_length(op, name, value, rank)
+    return tuple([_errors.as_int(op, name, axis, value) for axis in axes])
+
+
+def as_pads(op: str, padding: Ints, rank: int) -> tuple[int, ...]:
+    """Two ints a spatial axis: before and after."""
+    return tuple([pad for pad in as_axes(op, "padding", padding, rank) for _ in range(2)])
+
+
+def as_conv_pads(
+    op: str, padding: Ints | Words, weight: Tensor, stride: Axes, dilation: Axes, rank: int
+) -> tuple[int, ...]:
+    if not isinstance(padding, str):
+        return as_pads(op, padding, rank)
+    if padding == "valid":
+        return (0, 0) * rank
+    if padding != "same":
+        _errors.bad_choice(op, "padding", padding, ("an int or one a spatial axis", "valid", "same"))
+    if set(stride) != {1}:
+        raise ValueError(
+            f"{op}: padding is 'same' and stride is {tuple(stride)}; needs a stride of 1, as PyTorch has it"
+        )
+    totals = [gap * (taps - 1) for taps, gap in zip(weight.shape[2:], dilation, strict=True)]
+    return tuple([pad for total in totals for pad in (total // 2, total - total // 2)])
+
+
+def as_images(op: str, rank: int, input: Tensor, **others: Tensor | None) -> tuple[Tensor, bool]:
+    """`input` with a batch axis, and whether it had one."""
+    for name, tensor in {"input": input, **others}.items():
+        if tensor is None and name == "bias":
+            continue
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{op}: {name} is a {type(tensor).__name__}; needs a torch.Tensor")
+        if not (tensor.is_cpu or tensor.is_meta):
+            raise ValueError(f"{op}: {name} is on device {tensor.device}; needs 'cpu'")
+    if input.dim() == rank + 2:
+        return input, True
+    if input.dim() != rank + 1:
+        _errors.wrong_rank(op, "input", input.shape, rank)
+    return input.unsqueeze(0), False

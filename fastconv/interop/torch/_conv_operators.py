@@ -1,0 +1,139 @@
+"""Convolution and transposed convolution: what runs on a CPU, what shapes it has, and how gradients pass through it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+from torch import Tensor
+
+import fastconv
+
+from ._registry import Axes, as_array, as_tensor, call, check, empty, layout_of, pairs, register
+
+
+def _conv_size(input: Tensor, weight: Tensor, stride: Axes, padding: Axes, dilation: Axes, groups: int) -> list[int]:
+    outputs = (
+        (size + before + after - gap * (taps - 1) - 1) // step + 1
+        for size, taps, step, (before, after), gap in zip(
+            input.shape[2:], weight.shape[2:], stride, pairs(padding), dilation, strict=True
+        )
+    )
+    return [input.shape[0], weight.shape[0], *outputs]
+
+
+def _conv_transpose_size(
+    input: Tensor, weight: Tensor, stride: Axes, padding: Axes, output_padding: Axes, groups: int, dilation: Axes
+) -> list[int]:
+    outputs = (
+        (size - 1) * step - before - after + gap * (taps - 1) + extra + 1
+        for size, taps, step, (before, after), extra, gap in zip(
+            input.shape[2:], weight.shape[2:], stride, pairs(padding), output_padding, dilation, strict=True
+        )
+    )
+    return [input.shape[0], weight.shape[1] * groups, *outputs]
+
+
+def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list[int]]) -> tuple[Any, Any]:
+    """A map that is linear in `input` and in `weight`, and the operator of its gradients.
+
+    The gradients are linear in each argument too, and their gradients are the same two maps again, to any order.
+    """
+
+    def names(stride: Axes) -> tuple[str, Callable[..., Any], Callable[..., Any]]:
+        op = f"{name}{len(stride)}d"
+        return op, getattr(fastconv, op), getattr(fastconv, f"{op}_backward")
+
+    def numbers(stride: Axes, padding: Axes, *rest: Any) -> tuple[Any, ...]:
+        return stride, pairs(padding), *rest
+
+    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
+        *numbers_given, last = rest
+        op, function, _ = names(rest[0])
+        check(op, input=input, weight=weight, bias=bias)
+        arrays = as_array(input, last), as_array(weight), None if bias is None else as_array(bias)
+        return as_tensor(call(function, *arrays, *numbers(*numbers_given), layout=layout_of(input, last)), last)
+
+    def forward_fake(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
+        *numbers_given, last = rest
+        check(names(rest[0])[0], input=input, weight=weight, bias=bias)
+        return empty(input, output_size(input, weight, *numbers_given), last)
+
+    def forward_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, weight, _, *ctx.rest = inputs
+        ctx.save_for_backward(input, weight)
+
+    def forward_backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        needs = ctx.needs_input_grad[:3]
+        gradients = iter(grad_op(grad, *ctx.saved_tensors, needs, *ctx.rest))
+        return *(next(gradients) if need else None for need in needs), *(None for _ in ctx.rest)
+
+    def grad(grad_output: Tensor, input: Tensor, weight: Tensor, needs: Sequence[bool], *rest: Any) -> list[Tensor]:
+        *numbers_given, last = rest
+        op, _, function = names(rest[0])
+        check(f"{op}_backward", grad_output=grad_output, input=input, weight=weight)
+        asked = [name for name, need in zip(("input", "weight", "bias"), needs, strict=True) if need]
+        arrays = as_array(grad_output, last), as_array(input, last), as_array(weight)
+        gradients = call(function, *arrays, *numbers(*numbers_given), needs=asked, layout=layout_of(input, last))
+        lasts = last, False, False
+        return [as_tensor(array, order) for array, order in zip(gradients, lasts, strict=True) if array is not None]
+
+    def grad_fake(
+        grad_output: Tensor, input: Tensor, weight: Tensor, needs: Sequence[bool], *rest: Any
+    ) -> list[Tensor]:
+        shapes = (input.shape, rest[-1]), (weight.shape, False), (grad_output.shape[1:2], False)
+        return [empty(input, shape, last) for (shape, last), need in zip(shapes, needs, strict=True) if need]
+
+    def grad_setup(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+        grad_output, input, weight, ctx.needs, *ctx.rest = inputs
+        ctx.save_for_backward(grad_output, input, weight)
+
+    def grad_backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Any, ...]:
+        grad_output, input, weight = ctx.saved_tensors
+        given = iter(grads)
+        of_input, of_weight, of_bias = (next(given) if need else None for need in ctx.needs)
+        to_grad_output = to_input = to_weight = None
+        if ctx.needs_input_grad[0]:
+            terms = []
+            if of_input is not None:
+                terms.append(op(of_input, weight, None, *ctx.rest))
+            if of_weight is not None:
+                terms.append(op(input, of_weight, None, *ctx.rest))
+            if of_bias is not None:
+                terms.append(of_bias.reshape(-1, *(1 for _ in weight.shape[2:])).expand_as(grad_output))
+            to_grad_output = reduce(operator.add, terms) if terms else None
+        if ctx.needs_input_grad[1] and of_weight is not None:
+            (to_input,) = grad_op(grad_output, input, of_weight, (True, False, False), *ctx.rest)
+        if ctx.needs_input_grad[2] and of_input is not None:
+            (to_weight,) = grad_op(grad_output, of_input, weight, (False, True, False), *ctx.rest)
+        return to_grad_output, to_input, to_weight, None, *(None for _ in ctx.rest)
+
+    op = register(
+        name,
+        f"(Tensor input, Tensor weight, Tensor? bias, {geometry}, bool channels_last) -> Tensor",
+        forward,
+        forward_fake,
+        forward_setup,
+        forward_backward,
+    )
+    grad_op = register(
+        f"{name}_backward",
+        f"(Tensor grad_output, Tensor input, Tensor weight, bool[] needs, {geometry}, bool channels_last) -> Tensor[]",
+        grad,
+        grad_fake,
+        grad_setup,
+        grad_backward,
+    )
+    return op, grad_op
+
+
+conv, conv_backward = _register_bilinear(
+    "conv", "SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups", _conv_size
+)
+conv_transpose, conv_transpose_backward = _register_bilinear(
+    "conv_transpose",
+    "SymInt[] stride, SymInt[] padding, SymInt[] output_padding, SymInt groups, SymInt[] dilation",
+    _conv_transpose_size,
+)
