@@ -17,10 +17,12 @@ Words: TypeAlias = Literal["valid", "same"]
 
 def as_axes(op: str, name: str, value: Ints, rank: int) -> tuple[int, ...]:
     """One int a spatial axis."""
-    axes = _errors.as_axes(op, name, value, rank)
+    if type(value) is int:
+        return (value,) * rank
+    axes = value if isinstance(value, (tuple, list)) else _errors.as_axes(op, name, value, rank)
     if len(axes) != rank:
         _errors.wrong_length(op, name, value, rank)
-    return tuple([_errors.as_int(op, name, axis, value) for axis in axes])
+    return tuple([axis if type(axis) is int else _errors.as_int(op, name, axis, value) for axis in axes])
 
 
 def as_pads(op: str, padding: Ints, rank: int) -> tuple[int, ...]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from operator import add
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
 import fastconv
 
 from ._registry import Axes, as_array, as_tensor, call, check, empty, layout_of, pairs, register
+
+Gradients: TypeAlias = tuple[Tensor, ...]
+"""Of input, weight and bias; those that were not asked for are empty."""
 
 
 def _conv_size(input: Tensor, weight: Tensor, stride: Axes, padding: Axes, dilation: Axes, groups: int) -> list[int]:
@@ -41,59 +44,62 @@ def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list
 
     The gradients are linear in each argument too, and their gradients are the same two maps again, to any order.
     """
-
-    def names(stride: Axes) -> tuple[str, Callable[..., Any], Callable[..., Any]]:
-        op = f"{name}{len(stride)}d"
-        return op, getattr(fastconv, op), getattr(fastconv, f"{op}_backward")
+    functions = {rank: getattr(fastconv, f"{name}{rank}d") for rank in (1, 2, 3)}
+    backwards = {rank: getattr(fastconv, f"{name}{rank}d_backward") for rank in (1, 2, 3)}
 
     def numbers(stride: Axes, padding: Axes, *rest: Any) -> tuple[Any, ...]:
         return stride, pairs(padding), *rest
 
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
         *numbers_given, last = rest
-        op, function, _ = names(rest[0])
-        check(op, input=input, weight=weight, bias=bias)
+        function = functions[len(rest[0])]
+        check(function, input=input, weight=weight, bias=bias)
         arrays = as_array(input, last), as_array(weight), None if bias is None else as_array(bias)
         return as_tensor(call(function, *arrays, *numbers(*numbers_given), layout=layout_of(input, last)), last)
 
     def forward_fake(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
         *numbers_given, last = rest
-        check(names(rest[0])[0], input=input, weight=weight, bias=bias)
+        check(functions[len(rest[0])], input=input, weight=weight, bias=bias)
         return empty(input, output_size(input, weight, *numbers_given), last)
 
     def forward_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, weight, _, *ctx.rest = inputs
         ctx.save_for_backward(input, weight)
 
-    def forward_backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    def forward_gradients(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         needs = ctx.needs_input_grad[:3]
-        gradients = iter(grad_op(grad, *ctx.saved_tensors, needs, *ctx.rest))
-        return *(next(gradients) if need else None for need in needs), *(None for _ in ctx.rest)
+        gradients = grad_op(grad, *ctx.saved_tensors, needs, *ctx.rest)
+        asked = [gradient if need else None for gradient, need in zip(gradients, needs, strict=True)]
+        return *asked, *[None for _ in ctx.rest]
 
-    def grad(grad_output: Tensor, input: Tensor, weight: Tensor, needs: Sequence[bool], *rest: Any) -> list[Tensor]:
+    def grad(grad_output: Tensor, input: Tensor, weight: Tensor, needs: Sequence[bool], *rest: Any) -> Gradients:
         *numbers_given, last = rest
-        op, _, function = names(rest[0])
-        check(f"{op}_backward", grad_output=grad_output, input=input, weight=weight)
+        function = backwards[len(rest[0])]
+        check(function, grad_output=grad_output, input=input, weight=weight)
         asked = [name for name, need in zip(("input", "weight", "bias"), needs, strict=True) if need]
         arrays = as_array(grad_output, last), as_array(input, last), as_array(weight)
         gradients = call(function, *arrays, *numbers(*numbers_given), needs=asked, layout=layout_of(input, last))
         lasts = last, False, False
-        return [as_tensor(array, order) for array, order in zip(gradients, lasts, strict=True) if array is not None]
+        return tuple(
+            empty(input, [0], False) if array is None else as_tensor(array, order)
+            for array, order in zip(gradients, lasts, strict=True)
+        )
 
-    def grad_fake(
-        grad_output: Tensor, input: Tensor, weight: Tensor, needs: Sequence[bool], *rest: Any
-    ) -> list[Tensor]:
+    def grad_fake(grad_output: Tensor, input: Tensor, weight: Tensor, needs: Sequence[bool], *rest: Any) -> Gradients:
         shapes = (input.shape, rest[-1]), (weight.shape, False), (grad_output.shape[1:2], False)
-        return [empty(input, shape, last) for (shape, last), need in zip(shapes, needs, strict=True) if need]
+        return tuple(
+            empty(input, shape, last) if need else empty(input, [0], False)
+            for (shape, last), need in zip(shapes, needs, strict=True)
+        )
 
-    def grad_setup(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    def grad_setup(ctx: Any, inputs: tuple[Any, ...], output: Gradients) -> None:
         grad_output, input, weight, ctx.needs, *ctx.rest = inputs
         ctx.save_for_backward(grad_output, input, weight)
+        ctx.set_materialize_grads(False)
 
-    def grad_backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    def grad_gradients(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         grad_output, input, weight = ctx.saved_tensors
-        given = iter(grads)
-        of_input, of_weight, of_bias = (next(given) if need else None for need in ctx.needs)
+        of_input, of_weight, of_bias = [grad if need else None for grad, need in zip(grads, ctx.needs, strict=True)]
         to_grad_output = to_input = to_weight = None
         if ctx.needs_input_grad[0]:
             terms = []
@@ -102,13 +108,13 @@ def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list
             if of_weight is not None:
                 terms.append(op(input, of_weight, None, *ctx.rest))
             if of_bias is not None:
-                terms.append(of_bias.reshape(-1, *(1 for _ in weight.shape[2:])).expand_as(grad_output))
-            to_grad_output = reduce(operator.add, terms) if terms else None
+                terms.append(of_bias.reshape(-1, *[1 for _ in weight.shape[2:]]).expand_as(grad_output))
+            to_grad_output = reduce(add, terms) if terms else None
         if ctx.needs_input_grad[1] and of_weight is not None:
-            (to_input,) = grad_op(grad_output, input, of_weight, (True, False, False), *ctx.rest)
+            to_input, _, _ = grad_op(grad_output, input, of_weight, (True, False, False), *ctx.rest)
         if ctx.needs_input_grad[2] and of_input is not None:
-            (to_weight,) = grad_op(grad_output, of_input, weight, (False, True, False), *ctx.rest)
-        return to_grad_output, to_input, to_weight, None, *(None for _ in ctx.rest)
+            _, to_weight, _ = grad_op(grad_output, of_input, weight, (False, True, False), *ctx.rest)
+        return to_grad_output, to_input, to_weight, None, *[None for _ in ctx.rest]
 
     op = register(
         name,
@@ -116,15 +122,16 @@ def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list
         forward,
         forward_fake,
         forward_setup,
-        forward_backward,
+        forward_gradients,
     )
     grad_op = register(
         f"{name}_backward",
-        f"(Tensor grad_output, Tensor input, Tensor weight, bool[] needs, {geometry}, bool channels_last) -> Tensor[]",
+        f"(Tensor grad_output, Tensor input, Tensor weight, bool[] needs, {geometry}, bool channels_last) "
+        "-> (Tensor, Tensor, Tensor)",
         grad,
         grad_fake,
         grad_setup,
-        grad_backward,
+        grad_gradients,
     )
     return op, grad_op
 

@@ -13,8 +13,12 @@ import fastconv
 from ._registry import Axes, as_array, as_tensor, call, check, empty, layout_of, pairs, register
 
 
-def _function(op: str, kernel_size: Axes, suffix: str = "") -> Callable[..., Any]:
-    return getattr(fastconv, f"{op}{len(kernel_size)}d{suffix}")
+def _by_rank(name: str) -> dict[int, Callable[..., Any]]:
+    return {rank: getattr(fastconv, name.format(rank)) for rank in (1, 2, 3)}
+
+
+_MAX_POOL, _MAX_POOL_BACKWARD = _by_rank("max_pool{}d"), _by_rank("max_pool{}d_backward")
+_AVG_POOL, _AVG_POOL_BACKWARD = _by_rank("avg_pool{}d"), _by_rank("avg_pool{}d_backward")
 
 
 def _output_shape(
@@ -45,9 +49,9 @@ def _max_pool(
     return_indices: bool,
     last: bool,
 ) -> tuple[Tensor, Tensor]:
-    check(f"max_pool{len(kernel_size)}d", input=input)
+    check(_MAX_POOL[len(kernel_size)], input=input)
     window = kernel_size, stride, pairs(padding), dilation, ceil_mode, return_indices
-    found = call(_function("max_pool", kernel_size), as_array(input, last), *window, layout=layout_of(input, last))
+    found = call(_MAX_POOL[len(kernel_size)], as_array(input, last), *window, layout=layout_of(input, last))
     if not return_indices:
         return as_tensor(found, last), torch.empty(0, dtype=torch.int64)
     values, indices = found
@@ -56,7 +60,7 @@ def _max_pool(
 
 def _max_pool_fake(input: Tensor, kernel_size: Axes, *window: Any) -> tuple[Tensor, Tensor]:
     *geometry, return_indices, last = window
-    check(f"max_pool{len(kernel_size)}d", input=input)
+    check(_MAX_POOL[len(kernel_size)], input=input)
     shape = _output_shape(input, kernel_size, *geometry)
     indices = empty(input, shape, last, torch.int64) if return_indices else empty(input, [0], False, torch.int64)
     return empty(input, shape, last), indices
@@ -84,11 +88,11 @@ def _max_pool_backward(
     dilation: Axes,
     last: bool,
 ) -> Tensor:
-    check(f"max_pool{len(kernel_size)}d_backward", grad_output=grad_output)
+    function = _MAX_POOL_BACKWARD[len(kernel_size)]
+    check(function, grad_output=grad_output)
     arrays = as_array(grad_output, last), as_array(indices, last)
     shape = [input_size[0], *input_size[2:], input_size[1]] if last else input_size
     window = kernel_size, stride, pairs(padding), dilation
-    function = _function("max_pool", kernel_size, "_backward")
     return as_tensor(call(function, *arrays, shape, *window, layout=layout_of(grad_output, last)), last)
 
 
@@ -131,15 +135,16 @@ max_pool_backward = register(
 
 def _avg_pool(input: Tensor, kernel_size: Axes, stride: Axes, padding: Axes, *rest: Any) -> Tensor:
     *counting, last = rest
-    check(f"avg_pool{len(kernel_size)}d", input=input)
+    check(_AVG_POOL[len(kernel_size)], input=input)
     window = kernel_size, stride, pairs(padding), *counting
-    function = _function("avg_pool", kernel_size)
-    return as_tensor(call(function, as_array(input, last), *window, layout=layout_of(input, last)), last)
+    return as_tensor(
+        call(_AVG_POOL[len(kernel_size)], as_array(input, last), *window, layout=layout_of(input, last)), last
+    )
 
 
 def _avg_pool_fake(input: Tensor, kernel_size: Axes, stride: Axes, padding: Axes, *rest: Any) -> Tensor:
     ceil_mode, _, _, last = rest
-    check(f"avg_pool{len(kernel_size)}d", input=input)
+    check(_AVG_POOL[len(kernel_size)], input=input)
     return empty(input, _output_shape(input, kernel_size, stride, padding, [1] * len(kernel_size), ceil_mode), last)
 
 
@@ -156,10 +161,10 @@ def _avg_pool_backward(
     grad_output: Tensor, input_size: Axes, kernel_size: Axes, stride: Axes, padding: Axes, *rest: Any
 ) -> Tensor:
     *counting, last = rest
-    check(f"avg_pool{len(kernel_size)}d_backward", grad_output=grad_output)
+    function = _AVG_POOL_BACKWARD[len(kernel_size)]
+    check(function, grad_output=grad_output)
     shape = [input_size[0], *input_size[2:], input_size[1]] if last else input_size
     window = kernel_size, stride, pairs(padding), *counting
-    function = _function("avg_pool", kernel_size, "_backward")
     return as_tensor(
         call(function, as_array(grad_output, last), shape, *window, layout=layout_of(grad_output, last)), last
     )
@@ -177,13 +182,13 @@ def _avg_pool_backward_gradients(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return avg_pool(grad, *ctx.rest), None, *(None for _ in ctx.rest)
 
 
-_AVG_POOL = (
+_AVG_POOL_ARGUMENTS = (
     "SymInt[] kernel_size, SymInt[] stride, SymInt[] padding, bool ceil_mode, bool count_include_pad, "
     "SymInt? divisor_override, bool channels_last"
 )
 avg_pool = register(
     "avg_pool",
-    f"(Tensor input, {_AVG_POOL}) -> Tensor",
+    f"(Tensor input, {_AVG_POOL_ARGUMENTS}) -> Tensor",
     _avg_pool,
     _avg_pool_fake,
     _avg_pool_setup,
@@ -191,7 +196,7 @@ avg_pool = register(
 )
 avg_pool_backward = register(
     "avg_pool_backward",
-    f"(Tensor grad_output, SymInt[] input_size, {_AVG_POOL}) -> Tensor",
+    f"(Tensor grad_output, SymInt[] input_size, {_AVG_POOL_ARGUMENTS}) -> Tensor",
     _avg_pool_backward,
     _avg_pool_backward_fake,
     _avg_pool_backward_setup,
@@ -204,13 +209,13 @@ avg_pool_backward = register(
 
 def _norm(input: Tensor, *rest: Any) -> Tensor:
     *numbers, last = rest
-    check("local_response_norm", input=input)
+    check(fastconv.local_response_norm, input=input)
     result = call(fastconv.local_response_norm, as_array(input, last), *numbers, layout=layout_of(input, last))
     return as_tensor(result, last)
 
 
 def _norm_fake(input: Tensor, *rest: Any) -> Tensor:
-    check("local_response_norm", input=input)
+    check(fastconv.local_response_norm, input=input)
     return empty(input, input.shape, rest[-1])
 
 
@@ -225,7 +230,7 @@ def _norm_gradients(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
 
 def _norm_backward(grad_output: Tensor, input: Tensor, *rest: Any) -> Tensor:
     *numbers, last = rest
-    check("local_response_norm_backward", grad_output=grad_output, input=input)
+    check(fastconv.local_response_norm_backward, grad_output=grad_output, input=input)
     arrays = as_array(grad_output, last), as_array(input, last)
     return as_tensor(
         call(fastconv.local_response_norm_backward, *arrays, *numbers, layout=layout_of(input, last)), last
@@ -247,13 +252,18 @@ def _norm_backward_gradients(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     )
 
 
-_NORM = "SymInt size, float alpha, float beta, float k, bool channels_last"
+_NORM_ARGUMENTS = "SymInt size, float alpha, float beta, float k, bool channels_last"
 local_response_norm = register(
-    "local_response_norm", f"(Tensor input, {_NORM}) -> Tensor", _norm, _norm_fake, _norm_setup, _norm_gradients
+    "local_response_norm",
+    f"(Tensor input, {_NORM_ARGUMENTS}) -> Tensor",
+    _norm,
+    _norm_fake,
+    _norm_setup,
+    _norm_gradients,
 )
 local_response_norm_backward = register(
     "local_response_norm_backward",
-    f"(Tensor grad_output, Tensor input, {_NORM}) -> Tensor",
+    f"(Tensor grad_output, Tensor input, {_NORM_ARGUMENTS}) -> Tensor",
     _norm_backward,
     _norm_backward_fake,
     _norm_backward_setup,
