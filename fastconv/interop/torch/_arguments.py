@@ -56,6 +56,8 @@ def as_images(op: str, rank: int, input: Tensor, **others: Tensor | None) -> tup
             raise TypeError(f"{op}: {name} is a {type(tensor).__name__}; needs a torch.Tensor")
         if not (tensor.is_cpu or tensor.is_meta):
             raise ValueError(f"{op}: {name} is on device {tensor.device}; needs 'cpu'")
+        if name == "weight" and tensor.dim() != rank + 2:
+            _errors.wrong_weight_rank(op, name, tensor.shape, rank)
     if input.dim() == rank + 2:
         return input, True
     if input.dim() != rank + 1:

@@ -67,9 +67,7 @@ def _max_pool_fake(input: Tensor, kernel_size: Axes, *window: Any) -> tuple[Tens
 
 
 def _max_pool_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    input, *window, _, return_indices, last = inputs
-    if not return_indices:
-        raise ValueError("max_pool: return_indices is False; needs True where gradients are wanted")
+    input, *window, _, _, last = inputs
     ctx.save_for_backward(output[1])
     ctx.rest = input.shape, *window, last
 

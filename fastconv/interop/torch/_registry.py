@@ -6,6 +6,7 @@ the images of the result lie in memory. Arrays are views of tensors and tensors 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -105,15 +106,20 @@ def register(
     without_grad = getattr(torch.ops.fastconv, f"{name}_no_grad").default
 
     class Eager(torch.autograd.Function):
+        generate_vmap_rule = True
         setup_context, backward = staticmethod(setup), staticmethod(gradients)
 
         @staticmethod
         def forward(*arguments: Any) -> Any:
             return without_grad(*arguments)
 
+    Eager.forward.__signature__ = inspect.signature(Eager.forward)  # else PyTorch works it out in each call
+
     def call(*arguments: Any) -> Any:
-        if torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in arguments):
-            return (whole if torch.compiler.is_compiling() else Eager.apply)(*arguments)
-        return without_grad(*arguments)
+        if not torch.is_grad_enabled():
+            return without_grad(*arguments)
+        # Autocast must come before autograd, which is then to save what it casts to.
+        whole_way = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+        return (whole if whole_way else Eager.apply)(*arguments)
 
     return call

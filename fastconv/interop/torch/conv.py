@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fastconv import _errors
+from fastconv._errors import as_int
 
 from . import _conv_operators as operators
 from ._arguments import Ints, Words, as_axes, as_conv_pads, as_images, as_pads
@@ -35,11 +35,9 @@ def _conv(
 ) -> Tensor:
     op = f"conv{rank}d"
     images, batched = as_images(op, rank, input, weight=weight, bias=bias)
-    if weight.dim() != rank + 2:
-        _errors.wrong_weight_rank(op, "weight", weight.shape, rank)
     steps, gaps = as_axes(op, "stride", stride, rank), as_axes(op, "dilation", dilation, rank)
-    pads = as_conv_pads(op, padding, weight, steps, gaps, rank)
-    result = operators.conv(images, weight, bias, steps, pads, gaps, groups, channels_last(images))
+    pads, count = as_conv_pads(op, padding, weight, steps, gaps, rank), as_int(op, "groups", groups, groups)
+    result = operators.conv(images, weight, bias, steps, pads, gaps, count, channels_last(images))
     return result if batched else result.squeeze(0)
 
 
@@ -187,11 +185,10 @@ def _conv_transpose(
 ) -> Tensor:
     op = f"conv_transpose{rank}d"
     images, batched = as_images(op, rank, input, weight=weight, bias=bias)
-    if weight.dim() != rank + 2:
-        _errors.wrong_weight_rank(op, "weight", weight.shape, rank)
     steps, pads = as_axes(op, "stride", stride, rank), as_pads(op, padding, rank)
     extra, gaps = as_axes(op, "output_padding", output_padding, rank), as_axes(op, "dilation", dilation, rank)
-    result = operators.conv_transpose(images, weight, bias, steps, pads, extra, groups, gaps, channels_last(images))
+    count = as_int(op, "groups", groups, groups)
+    result = operators.conv_transpose(images, weight, bias, steps, pads, extra, count, gaps, channels_last(images))
     return result if batched else result.squeeze(0)
 
 
