@@ -30,7 +30,7 @@ import fastconv.interop.torch as ours
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from torch_nets import NETS, SIZES
 
-PASSES = ("inference", "training step")
+COLUMNS = ("inference, ms", "ours", "ratio", "training step, ms", "ours", "ratio")
 WIDTH = 110
 
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 def nets(names: list[str], batches: list[int], repeats: int, channels_last: bool) -> Table:
     """One row a net and batch: milliseconds before, after, and how many times faster."""
-    table = Table("net", "batch", *(f"{name}, {column}" for name in PASSES for column in ("ms", "ours, ms", "ratio")))
+    table = Table("net", "batch", *COLUMNS)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     for name in track(names, "measuring", console=Console(stderr=True), transient=True):
         torch.manual_seed(0)

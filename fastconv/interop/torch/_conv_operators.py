@@ -39,7 +39,7 @@ def _conv_transpose_size(
     return [input.shape[0], weight.shape[1] * groups, *outputs]
 
 
-def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list[int]]) -> tuple[Any, Any]:
+def _register_bilinear(name: str, numbers: str, output_size: Callable[..., list[int]]) -> tuple[Any, Any]:
     """A map that is linear in `input` and in `weight`, and the operator of its gradients.
 
     The gradients are linear in each argument too, and their gradients are the same two maps again, to any order.
@@ -47,20 +47,18 @@ def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list
     functions = {rank: getattr(fastconv, f"{name}{rank}d") for rank in (1, 2, 3)}
     backwards = {rank: getattr(fastconv, f"{name}{rank}d_backward") for rank in (1, 2, 3)}
 
-    def numbers(stride: Axes, padding: Axes, *rest: Any) -> tuple[Any, ...]:
-        return stride, pairs(padding), *rest
-
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
-        *numbers_given, last = rest
-        function = functions[len(rest[0])]
+        stride, padding, *others, last = rest
+        function = functions[len(stride)]
         check(function, input=input, weight=weight, bias=bias)
         arrays = as_array(input, last), as_array(weight), None if bias is None else as_array(bias)
-        return as_tensor(call(function, *arrays, *numbers(*numbers_given), layout=layout_of(input, last)), last)
+        geometry = stride, pairs(padding), *others
+        return as_tensor(call(function, *arrays, *geometry, layout=layout_of(input, last)), last)
 
     def forward_fake(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
-        *numbers_given, last = rest
-        check(functions[len(rest[0])], input=input, weight=weight, bias=bias)
-        return empty(input, output_size(input, weight, *numbers_given), last)
+        *geometry, last = rest
+        check(functions[len(geometry[0])], input=input, weight=weight, bias=bias)
+        return empty(input, output_size(input, weight, *geometry), last)
 
     def forward_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, weight, _, *ctx.rest = inputs
@@ -73,12 +71,13 @@ def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list
         return *asked, *[None for _ in ctx.rest]
 
     def grad(grad_output: Tensor, input: Tensor, weight: Tensor, needs: Sequence[bool], *rest: Any) -> Gradients:
-        *numbers_given, last = rest
-        function = backwards[len(rest[0])]
+        stride, padding, *others, last = rest
+        function = backwards[len(stride)]
         check(function, grad_output=grad_output, input=input, weight=weight)
         asked = [name for name, need in zip(("input", "weight", "bias"), needs, strict=True) if need]
         arrays = as_array(grad_output, last), as_array(input, last), as_array(weight)
-        gradients = call(function, *arrays, *numbers(*numbers_given), needs=asked, layout=layout_of(input, last))
+        geometry = stride, pairs(padding), *others
+        gradients = call(function, *arrays, *geometry, needs=asked, layout=layout_of(input, last))
         lasts = last, False, False
         return tuple(
             empty(input, [0], False) if array is None else as_tensor(array, order)
@@ -118,7 +117,7 @@ def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list
 
     op = register(
         name,
-        f"(Tensor input, Tensor weight, Tensor? bias, {geometry}, bool channels_last) -> Tensor",
+        f"(Tensor input, Tensor weight, Tensor? bias, {numbers}, bool channels_last) -> Tensor",
         forward,
         forward_fake,
         forward_setup,
@@ -126,7 +125,7 @@ def _register_bilinear(name: str, geometry: str, output_size: Callable[..., list
     )
     grad_op = register(
         f"{name}_backward",
-        f"(Tensor grad_output, Tensor input, Tensor weight, bool[] needs, {geometry}, bool channels_last) "
+        f"(Tensor grad_output, Tensor input, Tensor weight, bool[] needs, {numbers}, bool channels_last) "
         "-> (Tensor, Tensor, Tensor)",
         grad,
         grad_fake,

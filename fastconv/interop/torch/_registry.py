@@ -115,11 +115,11 @@ def register(
 
     Eager.forward.__signature__ = inspect.signature(Eager.forward)  # else PyTorch works it out in each call
 
-    def call(*arguments: Any) -> Any:
+    def run(*arguments: Any) -> Any:
         if not torch.is_grad_enabled():
             return without_grad(*arguments)
         # Autocast must come before autograd, which is then to save what it casts to.
         whole_way = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
         return (whole if whole_way else Eager.apply)(*arguments)
 
-    return call
+    return run
