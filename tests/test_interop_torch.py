@@ -131,6 +131,8 @@ def test_conv(dtype: torch.dtype, case: dict[str, Any], bias: bool, word: str | 
     filters, channels = case["filters"] * case["groups"], case["channels"]
     x = images(case, channels * case["groups"], dtype)
     w = random(filters, channels, *case["kernel"], seed=case["seed"] + 1, dtype=dtype)
+    if last_of(case):
+        w = w.contiguous(memory_format=FORMATS[w.dim()])
     b = [random(filters, seed=case["seed"] + 2, dtype=dtype)] if bias else []
     assert_as_torch(
         f"conv{case['rank']}d",

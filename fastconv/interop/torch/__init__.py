@@ -3,7 +3,7 @@
 The functions are those of ``torch.nn.functional``, by name and signature. They are made of operators,
 ``torch.ops.fastconv``, that autograd, ``torch.compile`` and ``torch.export`` know. Needs the package ``torch``.
 
-- Tensors are read and returned where they lie, in channels first or last; nothing is copied.
+- Images are read and returned where they lie, in channels first or last; nothing of them is copied.
 - Types are float32, float64 and float16; under autocast all but float64 is computed in float32.
 - Calls run on ``torch.get_num_threads()`` threads: what bounds PyTorch's own threads bounds these.
 """

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 import fastconv
+from fastconv._types import Array
 
 from ._registry import Axes, as_array, as_tensor, call, check, empty, layout_of, pairs, register
 
@@ -39,6 +40,11 @@ def _conv_transpose_size(
     return [input.shape[0], weight.shape[1] * groups, *outputs]
 
 
+def _packable(weight: Tensor) -> Array:
+    """The weights in order: for 512 x 512 filters of 3x3 that takes 2 ms, packing them from channels last 8 more."""
+    return as_array(weight.contiguous())
+
+
 def _register_bilinear(name: str, numbers: str, output_size: Callable[..., list[int]]) -> tuple[Any, Any]:
     """A map that is linear in `input` and in `weight`, and the operator of its gradients.
 
@@ -51,7 +57,7 @@ def _register_bilinear(name: str, numbers: str, output_size: Callable[..., list[
         stride, padding, *others, last = rest
         function = functions[len(stride)]
         check(function, input=input, weight=weight, bias=bias)
-        arrays = as_array(input, last), as_array(weight), None if bias is None else as_array(bias)
+        arrays = as_array(input, last), _packable(weight), None if bias is None else as_array(bias)
         geometry = stride, pairs(padding), *others
         return as_tensor(call(function, *arrays, *geometry, layout=layout_of(input, last)), last)
 
@@ -75,7 +81,7 @@ def _register_bilinear(name: str, numbers: str, output_size: Callable[..., list[
         function = backwards[len(stride)]
         check(function, grad_output=grad_output, input=input, weight=weight)
         asked = [name for name, need in zip(("input", "weight", "bias"), needs, strict=True) if need]
-        arrays = as_array(grad_output, last), as_array(input, last), as_array(weight)
+        arrays = as_array(grad_output, last), as_array(input, last), _packable(weight) if needs[0] else as_array(weight)
         geometry = stride, pairs(padding), *others
         gradients = call(function, *arrays, *geometry, needs=asked, layout=layout_of(input, last))
         lasts = last, False, False

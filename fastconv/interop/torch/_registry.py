@@ -1,7 +1,7 @@
 """What the operators ``torch.ops.fastconv`` share: tensors as arrays and back, and how one is registered.
 
 Every operator takes batches and one entry a spatial axis, two for padding: before and after. `channels_last` says how
-the images of the result lie in memory. Arrays are views of tensors and tensors views of arrays: nothing is copied.
+the images of the result lie in memory. Arrays are views of tensors, and tensors views of arrays.
 """
 
 from __future__ import annotations
