@@ -147,53 +147,65 @@ static fc_range added(const fc_problem *whole, int axis, int64_t tap, int64_t fi
     return (fc_range){begin, fc_max(fc_min(first + count, valid.end), begin)};
 }
 
-/* Rows of one tap, some of their pixels; line: where the tap adds pixel 0 of row 0. */
-static void add_part(const fc_problem *whole, char *line, const char *columns, const fc_pixels *b, fc_range down,
-                     fc_range along) {
-    const ptrdiff_t item = whole->kernels->itemsize, pitch = b->pixels * item;
-    const ptrdiff_t row = whole->stride[1] * whole->x.axis[1], column = whole->stride[2] * whole->x.axis[2];
+/* Bytes from one position to the next; one alone needs none, which might not fit. */
+static ptrdiff_t step_of(const fc_problem *whole, int axis, fc_range positions) {
+    return positions.end - positions.begin == 1 ? 0 : whole->stride[axis] * whole->x.axis[axis];
+}
+
+/* Rows of the image that the taps of one row of the kernel add to. */
+typedef struct tap_rows {
+    char *first; /* the first of them */
+    ptrdiff_t step;
+    int64_t count;
+} tap_rows;
+
+/* Some pixels of one tap; offset: the element that it adds pixel 0 to; columns: of the first row. */
+static void add_part(const fc_problem *whole, const tap_rows *rows, int64_t offset, const char *columns,
+                     const fc_pixels *b, fc_range along) {
+    const ptrdiff_t item = whole->kernels->itemsize;
     if (along.begin < along.end)
         whole->kernels->add_matrix(
-            (fc_matrix){line + down.begin * row + along.begin * column, row, column},
-            (fc_matrix){(char *)columns + (down.begin - b->row) * pitch + (along.begin - b->pixel) * item, pitch, item},
-            down.end - down.begin, along.end - along.begin);
+            (fc_matrix){rows->first + (along.begin * whole->stride[2] + offset) * whole->x.axis[2], rows->step,
+                        step_of(whole, 2, along)},
+            (fc_matrix){(char *)columns + (along.begin - b->pixel) * item, b->pixels * item, item}, rows->count,
+            along.end - along.begin);
 }
 
 /* Two taps that fill the gaps of each other; the pixels that only one of them adds, too. */
-static void add_pair(const fc_problem *whole, char *line, const char *even, const char *odd, const fc_pixels *b,
-                     fc_range down, fc_range first, fc_range second) {
+static void add_pair(const fc_problem *whole, const tap_rows *rows, int64_t offset, const char *even, const char *odd,
+                     const fc_pixels *b, fc_range first, fc_range second) {
     const ptrdiff_t item = whole->kernels->itemsize, pitch = b->pixels * item;
-    const ptrdiff_t row = whole->stride[1] * whole->x.axis[1];
     const fc_range both = {fc_max(first.begin, second.begin), fc_min(first.end, second.end)};
     if (both.begin >= both.end) {
-        add_part(whole, line, even, b, down, first);
-        add_part(whole, line + item, odd, b, down, second);
+        add_part(whole, rows, offset, even, b, first);
+        add_part(whole, rows, offset + 1, odd, b, second);
         return;
     }
-    const ptrdiff_t from = (down.begin - b->row) * pitch + (both.begin - b->pixel) * item;
-    add_part(whole, line, even, b, down, (fc_range){first.begin, both.begin});
-    add_part(whole, line + item, odd, b, down, (fc_range){second.begin, both.begin});
-    whole->kernels->add_turns(line + down.begin * row + 2 * both.begin * item, row, even + from, odd + from, pitch,
-                              down.end - down.begin, both.end - both.begin);
-    add_part(whole, line, even, b, down, (fc_range){both.end, first.end});
-    add_part(whole, line + item, odd, b, down, (fc_range){both.end, second.end});
+    const ptrdiff_t from = (both.begin - b->pixel) * item;
+    add_part(whole, rows, offset, even, b, (fc_range){first.begin, both.begin});
+    add_part(whole, rows, offset + 1, odd, b, (fc_range){second.begin, both.begin});
+    whole->kernels->add_turns(rows->first + (2 * both.begin + offset) * item, rows->step, even + from, odd + from,
+                              pitch, rows->count, both.end - both.begin);
+    add_part(whole, rows, offset, even, b, (fc_range){both.end, first.end});
+    add_part(whole, rows, offset + 1, odd, b, (fc_range){both.end, second.end});
 }
 
 static int adds_pairs(const fc_problem *whole) {
     return whole->stride[2] == 2 && whole->dilation[2] == 1 && whole->x.axis[2] == whole->kernels->itemsize;
 }
 
-/* Taps of one row of the kernel. */
-static void add_line_of_taps(const fc_problem *whole, char *line, const char *columns, ptrdiff_t next,
-                             const fc_pixels *b, fc_range down, const fc_range *along) {
+/* Taps of one row of the kernel; columns: of their first row of pixels. */
+static void add_line_of_taps(const fc_problem *whole, const tap_rows *rows, const char *columns, ptrdiff_t next,
+                             const fc_pixels *b, const fc_range *along) {
     const int pairs = adds_pairs(whole);
-    for (int64_t w = 0; w < whole->kernel[2]; ++w) {
-        char *at = line + (w * whole->dilation[2] + whole->offset[2]) * whole->x.axis[2];
+    for (int64_t w = 0; w < whole->kernel[2]; ++w, columns += next) {
+        const int64_t offset = w * whole->dilation[2] + whole->offset[2];
         if (pairs && w + 1 < whole->kernel[2]) {
-            add_pair(whole, at, columns + w * next, columns + (w + 1) * next, b, down, along[w], along[w + 1]);
+            add_pair(whole, rows, offset, columns, columns + next, b, along[w], along[w + 1]);
             ++w;
+            columns += next;
         } else {
-            add_part(whole, at, columns + w * next, b, down, along[w]);
+            add_part(whole, rows, offset, columns, b, along[w]);
         }
     }
 }
@@ -209,12 +221,18 @@ void fc_add_columns(const fc_problem *whole, char *plane, const char *columns, p
             along[w] = added(whole, 2, first + w, b->pixel, b->pixels);
         for (int64_t h = 0; h < kernel[1]; ++h) {
             const fc_range down = added(whole, 1, h, b->row, b->rows);
-            const ptrdiff_t row = (h * whole->dilation[1] + whole->offset[1]) * whole->x.axis[1];
+            if (down.begin >= down.end)
+                continue;
+            const int64_t row = down.begin * whole->stride[1] + h * whole->dilation[1] + whole->offset[1];
+            const ptrdiff_t skipped = (down.begin - b->row) * b->pixels * whole->kernels->itemsize;
             for (int64_t z = 0; z < kernel[0]; ++z) {
                 const int64_t d = b->depth * whole->stride[0] + z * whole->dilation[0] + whole->offset[0];
-                if (d >= 0 && d < whole->in_size[0])
-                    add_line_of_taps(&some, plane + d * whole->x.axis[0] + row,
-                                     columns + ((z * kernel[1] + h) * kernel[2] + first) * next, next, b, down, along);
+                if (d < 0 || d >= whole->in_size[0])
+                    continue;
+                const tap_rows rows = {plane + d * whole->x.axis[0] + row * whole->x.axis[1], step_of(whole, 1, down),
+                                       down.end - down.begin};
+                add_line_of_taps(&some, &rows, columns + ((z * kernel[1] + h) * kernel[2] + first) * next + skipped,
+                                 next, b, along);
             }
         }
     }
