@@ -20,8 +20,6 @@ from .pool import avg_pool, max_pool
 
 FEW = 16
 """Fewer elements than this behind the axes with windows are channels; more are an axis of a plane."""
-BAND = 64
-"""Rows of a plane that a filter of three rows takes at once: it goes down one vector of columns after the other."""
 PLAIN: Algorithm = "exact"
 """Never winograd: sums of integers are to be exact."""
 LAYOUTS: tuple[Layout, ...] = ("NWC", "NHWC", "NDHWC")
@@ -124,9 +122,7 @@ def correlate(op: str, array: Array, weights: Array, borders: Sequence[Border], 
     kernel = weights.reshape(batch.window)
 
     def sums(image: Array, padding: Any) -> Array:
-        if batch.layout is None and len(batch.window) == 2:
-            return _correlate_planes(image, kernel, padding)
-        if batch.layout is None and batch.window[0] > 1:
+        if batch.layout is None and len(batch.window) == 3 and batch.window[0] > 1:
             return _correlate_volumes(image[:, 0], kernel, padding)
         filters = np.broadcast_to(kernel, (batch.channels, 1, *kernel.shape))
         return conv(image, filters, None, 1, padding, 1, batch.channels, layout=batch.layout, algorithm=PLAIN)
@@ -136,22 +132,9 @@ def correlate(op: str, array: Array, weights: Array, borders: Sequence[Border], 
 
 
 def _correlate_planes(image: Array, weights: Array, padding: Sequence[tuple[int, int]]) -> Array:
-    """Planes (N, C, H, W), each with the same weights; a band of rows at a time, which stays in the cache."""
-    (before, after), sides = padding
-    height, channels = image.shape[2], image.shape[1]
-    filters = np.broadcast_to(weights, (channels, 1, *weights.shape))
-    rows = height + before + after - len(weights) + 1
-    if len(weights) != 3 or rows <= BAND:  # other heights of filters have bands of their own
-        return conv(image, filters, None, 1, tuple(padding), 1, channels, algorithm=PLAIN)
-    columns = image.shape[3] + sum(sides) - weights.shape[1] + 1
-    result = np.empty((len(image), channels, rows, columns), image.dtype)
-    for start in range(0, rows, BAND):
-        band = result[:, :, start : start + BAND]
-        top, bottom = start - before, start - before + band.shape[2] + len(weights) - 1
-        part = image[:, :, max(top, 0) : min(bottom, height)]
-        missing = (max(-top, 0), max(bottom - height, 0))
-        conv(part, filters, None, 1, (missing, sides), 1, channels, algorithm=PLAIN, out=band)
-    return result
+    """Planes (N, C, H, W), each with the same weights."""
+    filters = np.broadcast_to(weights, (image.shape[1], 1, *weights.shape))
+    return conv(image, filters, None, 1, tuple(padding), 1, image.shape[1], algorithm=PLAIN)
 
 
 def _correlate_volumes(image: Array, weights: Array, padding: Sequence[tuple[int, int]]) -> Array:
