@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from .pool import avg_pool, max_pool
 
 FEW = 16
 """Fewer elements than this behind the axes with windows are channels; more are an axis of a plane."""
+BLOCK = 1 << 16
+"""Elements of planes that are summed together."""
 PLAIN: Algorithm = "exact"
 """Never winograd: sums of integers are to be exact."""
 LAYOUTS: tuple[Layout, ...] = ("NWC", "NHWC", "NDHWC")
@@ -138,19 +141,21 @@ def _correlate_planes(image: Array, weights: Array, padding: Sequence[tuple[int,
 
 
 def _correlate_volumes(image: Array, weights: Array, padding: Sequence[tuple[int, int]]) -> Array:
-    """Volumes (N, D, H, W), a tap of the depth at a time: single planes are filtered in place, volumes are not."""
-    (before, after), *rest = padding
-    planes = image.shape[1]
-    depth = planes + before + after - len(weights) + 1
-    result: Array | None = None
-    for tap, filters in enumerate(weights):
-        first, stop = max(before - tap, 0), min(planes + before - tap, depth)
+    """Volumes (N, D, H, W), a tap of the depth at a time: single planes are filtered in place, volumes are not.
+
+    Some planes of the result at a time, whose sums stay in the cache.
+    """
+    before = padding[0][0]
+    depth, *plane = (
+        size + sum(pads) - taps + 1 for size, pads, taps in zip(image.shape[1:], padding, weights.shape, strict=True)
+    )
+    result = np.zeros((len(image), depth, *plane), image.dtype)
+    block = max(BLOCK // max(math.prod(plane), 1), 1)
+    for start, (tap, filters) in product(range(0, depth, block), enumerate(weights)):
+        shift = tap - before
+        first, stop = max(start, -shift), min(start + block, depth, image.shape[1] - shift)
         if first < stop:
-            sums = _correlate_planes(image[:, first + tap - before : stop + tap - before], filters, rest)
-            if result is None:
-                result = np.zeros((len(image), depth, *sums.shape[2:]), sums.dtype)
-            result[:, first:stop] += sums
-    assert result is not None, "there is an element, which some tap meets"
+            result[:, first:stop] += _correlate_planes(image[:, first + shift : stop + shift], filters, padding[1:])
     return result
 
 
