@@ -100,12 +100,13 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_GRAD_PACK 2.2
 #define FC_COST_GRAD_PACK_LAST 8.2
 #define FC_COST_GRAD_GATHER 1.6
-#define FC_COST_GRAD_GATHER_SCATTERED 5.8 /* strided, or channels last */
+#define FC_COST_GRAD_GATHER_SCATTERED 5.8 /* strided, or few channels last */
 #define FC_COST_GRAD_GATHER_RUNS 0.5      /* lanes that lie together */
 #define FC_COST_GRAD_GATHER_ROW 390
 #define FC_COST_GRAD_STORE 1.7
-#define FC_COST_GRAD_STORE_TAPS 2.4 /* a tap at a time */
-#define FC_COST_GRAD_STORE_FAR 1.5  /* more if the taps fit no near cache */
+#define FC_COST_GRAD_STORE_TAPS 2.4     /* a tap at a time */
+#define FC_COST_GRAD_STORE_IN_PLACE 1.0 /* sums lie in the weights */
+#define FC_COST_GRAD_STORE_FAR 1.5      /* more if the taps fit no near cache */
 #define FC_GRAD_FAR_BYTES 1000000
 
 /* ---- planes alone: a tap of a vector of outputs, by the ways of depthwise.c ---- */

@@ -273,13 +273,18 @@ double fc_im2col_grad_weight_cost(const fc_problem *p) {
     double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, kernels->tile_rows, most);
     if (vectors % most)
         slots += fc_rows_slots(p->out_channels, kernels->tile_rows, vectors % most);
-    const double gather = has_runs(p)                                        ? FC_COST_GRAD_GATHER_RUNS
-                          : p->stride[2] == 1 && !fc_channels_last(p, &p->x) ? FC_COST_GRAD_GATHER
-                                                                             : FC_COST_GRAD_GATHER_SCATTERED;
+    const int last = fc_channels_last(p, &p->x);
+    const double gather = has_runs(p) || (last && p->in_channels >= kernels->lanes) ? FC_COST_GRAD_GATHER_RUNS
+                          : p->stride[2] == 1 && !last                              ? FC_COST_GRAD_GATHER
+                                                                                    : FC_COST_GRAD_GATHER_SCATTERED;
     const int far = bytes > FC_GRAD_FAR_BYTES && fc_taps(p) > 1;
+    const int in_place = fc_taps(p) == 1 && p->w.in == kernels->itemsize && lanes % kernels->lanes == 0;
+    const double store = in_place ? FC_COST_GRAD_STORE_IN_PLACE
+                         : far    ? FC_COST_GRAD_STORE_TAPS + FC_COST_GRAD_STORE_FAR
+                                  : FC_COST_GRAD_STORE_TAPS;
     return (double)p->groups *
            (FC_COST_GRAD_SLOT * slots * pixels + FC_COST_GRAD_TILE * panels * tiles +
             gather * pixels * (double)lanes * out_blocks +
             FC_COST_GRAD_GATHER_ROW * panels * taps_a_panel * (double)(p->out_size[0] * p->out_size[1]) * out_blocks +
-            (far ? FC_COST_GRAD_STORE_TAPS + FC_COST_GRAD_STORE_FAR : FC_COST_GRAD_STORE_TAPS) * out * (double)lanes);
+            store * out * (double)lanes);
 }
