@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from . import _core
+from ._processors import default_threads
 from ._version import __version__
 
 __all__ = [
@@ -246,7 +247,7 @@ def get_library() -> str:
 
 
 def _start() -> None:
-    """Take FASTCONV_ISA, FASTCONV_NUM_THREADS and OMP_NUM_THREADS from the environment."""
+    """Take FASTCONV_ISA and the number of threads from the environment."""
     isa = os.environ.get("FASTCONV_ISA")
     if isa:
         if isa not in instruction_sets():
@@ -258,13 +259,7 @@ def _start() -> None:
             raise ValueError(f"FASTCONV_NUM_THREADS is {own!r}; needs an int from 1 to {_MOST_THREADS}")
         _core.set_num_threads(_checked_threads("FASTCONV_NUM_THREADS", int(own)))
         return
-    openmp = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list: its first level is ours
-    if openmp.isdecimal() and 1 <= int(openmp) <= _MOST_THREADS:
-        _core.set_num_threads(int(openmp))
-    elif hasattr(os, "sched_getaffinity"):
-        _core.set_num_threads(len(os.sched_getaffinity(0)))
-    else:
-        _core.set_num_threads(os.cpu_count() or 1)
+    _core.set_num_threads(default_threads(_MOST_THREADS))
 
 
 _start()

@@ -1,0 +1,299 @@
+"""Calls from many threads at once, in processes of every kind, and how many threads are taken by default."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checking import call, operands_of
+from features import LARGE_CONVS, WINOGRAD_CONVS
+from geometries import Conv, Norm, Pool
+from tolerance import assert_identical
+
+import fastconv
+from fastconv._processors import default_threads
+
+SECONDS = float(os.environ.get("FASTCONV_STRESS_SECONDS", "3"))
+"""Of the stress test; the slow tier of CI takes a minute."""
+MIXED: tuple[tuple[Any, str], ...] = (
+    *((geometry, name) for geometry in WINOGRAD_CONVS[::4] for name in ("forward", "grad_input", "grad_weight")),
+    *((geometry, name) for geometry in LARGE_CONVS[::6] for name in ("forward", "backward")),
+    (Conv(sizes=(33, 31), channels=9, filters=9, groups=9, padding=1), "backward"),
+    (Pool(op="max_pool", sizes=(61, 53), batch=3, channels=7, kernel=3, stride=2), "indices"),
+    (Pool(op="max_pool", sizes=(64, 66), batch=3, channels=7, kernel=2, stride=2), "backward"),
+    (Pool(op="avg_pool", sizes=(61, 53), batch=3, channels=7, kernel=3, stride=1, padding=1), "backward"),
+    (Norm(sizes=(20, 21), channels=40, batch=2), "backward"),
+)
+
+
+def results(job: int) -> list[Any]:
+    geometry, name = MIXED[job % len(MIXED)]
+    dtype = ("float32", "float64")[job // len(MIXED)]
+    return [x for x in call(fastconv, geometry, name, dict(operands_of(geometry, dtype))).values() if x is not None]
+
+
+def test_sixteen_threads_with_mixed_calls_get_the_same_bits() -> None:
+    jobs = range(2 * len(MIXED))
+    with fastconv.num_threads(1):
+        expected = [results(job) for job in jobs]
+    end = time.monotonic() + SECONDS
+    wrong: list[str] = []
+    done = [0] * 16
+
+    def work(worker: int) -> None:
+        draw = random.Random(worker)
+        try:
+            while time.monotonic() < end and not wrong:
+                job = draw.choice(jobs)
+                with fastconv.num_threads(draw.randint(1, 4)):
+                    for one, other in zip(results(job), expected[job], strict=True):
+                        assert_identical(one, other)
+                done[worker] += 1
+        except BaseException as error:
+            wrong.append(f"{MIXED[job % len(MIXED)]}: {error}")
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS + 60)
+    assert not wrong
+    assert not any(thread.is_alive() for thread in threads), "a call does not come back"
+    assert all(done)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Processes
+
+
+def run(code: str, *, timeout: float = 120, **environment: str) -> str:
+    """What a program prints that begins with a convolution on two threads; DIGEST is that of its result."""
+    head = """
+import hashlib, multiprocessing, os, sys, threading, time
+import numpy as np
+import fastconv
+random = np.random.default_rng(0)
+IMAGE, FILTERS = random.standard_normal((2, 16, 60, 60)), random.standard_normal((16, 16, 5, 5))
+def digest(threads=2):
+    with fastconv.num_threads(threads):
+        return hashlib.sha256(fastconv.conv2d(IMAGE, FILTERS, padding=2).tobytes()).hexdigest()
+"""
+    options = ["-W", "ignore::DeprecationWarning"]  # of forks beside threads, which are the point
+    done = subprocess.run(
+        [sys.executable, *options, "-c", head + code],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=os.environ | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+@needs_fork
+def test_forks_while_another_thread_is_inside_of_a_kernel() -> None:
+    code = """
+DIGEST = digest()
+stop = threading.Event()
+def busy():
+    while not stop.is_set():
+        digest()
+thread = threading.Thread(target=busy)
+thread.start()
+right = 0
+for i in range(30):
+    child = os.fork()
+    if child == 0:
+        import signal
+        signal.alarm(30)  # a child that hangs is killed
+        fastconv.max_pool2d(IMAGE, 3)
+        os._exit(0 if digest(1 + i % 3) == DIGEST else 1)
+    right += os.waitpid(child, 0)[1] == 0
+stop.set()
+thread.join()
+print(right)
+"""
+    assert run(code) == "30"
+
+
+@needs_fork
+def test_children_of_children() -> None:
+    code = """
+DIGEST = digest()
+def below(generations):
+    if digest() != DIGEST:
+        return False
+    if generations == 0:
+        return True
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply_async(top, (generations - 1,)).get(timeout=60)
+def top(generations):
+    multiprocessing.current_process()._config["daemon"] = False  # which may have no children
+    return below(generations)
+print(below(2))
+"""
+    assert run(code) == "True"
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_pools_of_processes_of_every_kind(method: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+import numpy as np
+import fastconv
+
+def total(seed):
+    image = np.random.default_rng(seed).standard_normal((1, 8, 40, 40))
+    with fastconv.num_threads(2):
+        return fastconv.conv2d(image, np.ones((8, 8, 3, 3)), padding=1).tobytes()
+
+if __name__ == "__main__":
+    here = [total(seed) for seed in range(8)]
+    with ProcessPoolExecutor(2, multiprocessing.get_context(sys.argv[1])) as pool:
+        print(list(pool.map(total, range(8), timeout=90)) == here)
+"""
+    )
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", str(program), method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "True", done.stderr
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_nested_in_joblib(backend: str) -> None:
+    pytest.importorskip("joblib", reason="joblib is not installed")
+    code = f"""
+import joblib
+DIGEST = digest()
+def job(i):
+    with joblib.parallel_config("threading"):
+        inner = joblib.Parallel(2)(joblib.delayed(digest)(threads) for threads in (1, 2))
+    return set(inner) == {{DIGEST}}
+print(all(joblib.Parallel(2, backend={backend!r})(joblib.delayed(job)(i) for i in range(6))))
+"""
+    assert run(code) == "True"
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize("library", ["sklearn.linear_model", "torch", "numba"])
+def test_beside_other_libraries_with_threads(library: str, order: str) -> None:
+    pytest.importorskip(library, reason=f"{library} is not installed")
+    import_it = f"import {library}\n"
+    code = f"""
+DIGEST = digest()
+{import_it if order == "after" else ""}
+if {library!r} == "torch":
+    sys.modules["torch"].set_num_threads(2)
+    sys.modules["torch"].ones(600, 600) @ sys.modules["torch"].ones(600, 600)
+print(digest() == DIGEST == digest(1))
+"""
+    assert run((import_it if order == "before" else "") + code) == "True"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# How many threads there are by default
+
+
+def files(root: Path, **texts: str) -> str:
+    for name, text in texts.items():
+        path = root / name.replace("__", "/").replace("_DOT_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return f"{root}/"
+
+
+HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "threads"),
+    [
+        ({"OMP_NUM_THREADS": "7"}, 7),
+        ({"OMP_NUM_THREADS": " 3,2 "}, 3),
+        ({"OMP_NUM_THREADS": "7", "OMP_THREAD_LIMIT": "4"}, 4),
+        ({"OMP_THREAD_LIMIT": "1"}, 1),
+        ({"OMP_NUM_THREADS": "many"}, HERE),
+        ({"OMP_NUM_THREADS": "0", "OMP_THREAD_LIMIT": ""}, HERE),
+        ({"OMP_NUM_THREADS": "5000"}, HERE),
+    ],
+    ids=str,
+)
+def test_variables_of_openmp(variables: dict[str, str], threads: int, tmp_path: Path) -> None:
+    assert default_threads(4096, variables, f"{tmp_path}/") == threads
+
+
+@pytest.mark.parametrize(
+    ("own", "above", "threads"),
+    [
+        ("max 100000", "max 100000", HERE),
+        ("50000 100000", "max 100000", 1),
+        ("max 100000", "100000 100000", 1),
+        ("", "", HERE),
+    ],
+)
+def test_the_quota_of_a_control_group(own: str, above: str, threads: int, tmp_path: Path) -> None:
+    root = files(
+        tmp_path,
+        proc__self__cgroup="0::/job/step\n",
+        sys__fs__cgroup__job__step__cpu_DOT_max=own,
+        sys__fs__cgroup__job__cpu_DOT_max=above,
+    )
+    assert default_threads(4096, {}, root) == threads
+
+
+@pytest.mark.parametrize(("quota", "threads"), [("-1", HERE), ("30000", 1)])
+def test_the_quota_of_a_control_group_of_the_first_version(quota: str, threads: int, tmp_path: Path) -> None:
+    root = files(
+        tmp_path,
+        proc__self__cgroup="3:memory:/\n2:cpu,cpuacct:/job\n",
+        sys__fs__cgroup__cpu__job__cpu_DOT_cfs_quota_us=quota,
+        sys__fs__cgroup__cpu__job__cpu_DOT_cfs_period_us="100000",
+    )
+    assert default_threads(4096, {}, root) == threads
+
+
+def test_variables_are_read_when_it_is_imported() -> None:
+    code = "print(fastconv.get_num_threads())"
+    assert run(code, OMP_NUM_THREADS="3", FASTCONV_NUM_THREADS="") == "3"
+    assert run(code, OMP_NUM_THREADS="3", FASTCONV_NUM_THREADS="5") == "5"
+    assert run(code, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="2", FASTCONV_NUM_THREADS="") == "2"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is not told here")
+def test_affinity_counts() -> None:
+    code = "print(fastconv.get_num_threads())"
+    first = str(min(os.sched_getaffinity(0)))
+    inner = ["taskset", "-c", first]
+    done = subprocess.run([*inner, sys.executable, "-c", f"import fastconv; {code}"], capture_output=True, text=True)
+    assert done.stdout.strip() == "1"
+
+
+def test_arrays_of_one_thread_are_not_touched_by_another() -> None:
+    """Scratch memory is handed from call to call: results that are kept must not lie in it."""
+    image = np.random.default_rng(0).standard_normal((1, 16, 30, 30), np.float32)
+    filters = np.random.default_rng(1).standard_normal((16, 16, 3, 3), np.float32)
+    first = fastconv.conv2d(image, filters, padding=1)
+    kept = first.copy()
+    threads = [
+        threading.Thread(target=lambda: [fastconv.conv2d(image + 1, filters, padding=1) for _ in range(50)])
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_identical(first, kept)
