@@ -75,7 +75,7 @@ def test_sixteen_threads_with_mixed_calls_get_the_same_bits() -> None:
 # Processes
 
 
-def run(code: str, *, timeout: float = 120, **environment: str) -> str:
+def run(code: str, *, timeout: float = 300, **environment: str) -> str:
     """What a program prints that begins with a convolution on two threads; DIGEST is that of its result."""
     head = """
 import hashlib, multiprocessing, os, sys, threading, time
