@@ -62,7 +62,7 @@ typedef enum fc_status {
     FC_BAD_ARGUMENT,     /* a null pointer; an unknown dtype, algorithm, activation, pass or mode; packed weights where
                               the algorithm is a policy */
     FC_BAD_STRIDE,       /* stride < 1 */
-    FC_BAD_DILATION,     /* dilation < 1 */
+    FC_BAD_DILATION,     /* dilation < 1; in average pooling any but 1 */
     FC_BAD_PADDING,      /* padding < 0; in pooling also padding >= the dilated window */
     FC_BAD_KERNEL,       /* kernel size < 1 */
     FC_BAD_GROUPS,       /* groups < 1, or they do not divide the channels */
@@ -84,7 +84,7 @@ typedef enum fc_status {
 FC_API const char *fc_status_string(fc_status status);
 
 /* Which axis and which value a status speaks of: axis 0..2 (D, H, W), or -1 for none of them. Written only where a status
- * speaks of one. */
+ * speaks of one: begin with {-1, 0}. */
 typedef struct fc_report {
     int axis;
     int64_t value;
@@ -187,9 +187,9 @@ FC_API fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output,
 /* A convolution prepared once: a copy of the weights, packed as algorithms want them, with parameters, activation and
  * options as they were at creation. */
 typedef struct fc_conv_plan fc_conv_plan;
-/* Makes a plan, whatever inputs will be. What is wrong with weights, parameters and options is told now. A named algorithm
- * packs now, a policy when it first chooses one. options->isa -1 is the set that is current now; options->packed must be
- * NULL. On failure *plan is NULL. */
+/* Makes a plan, whatever inputs will be. What is wrong with weights, parameters and options is told now; whether a named
+ * algorithm can do an input, by its run. A named algorithm packs now, a policy when it first chooses one. options->isa -1 is
+ * the set that is current now; options->packed must be NULL. On failure *plan is NULL. */
 FC_API fc_status fc_conv_plan_create(fc_dtype dtype, const fc_tensor *weight, const fc_conv_params *params,
                                      const fc_options *options, fc_conv_plan **plan, fc_report *report);
 /* fc_conv_forward with the plan's weights: the same bits as with weights that lie densely. Any number of threads may run a

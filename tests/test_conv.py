@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,3 +130,22 @@ def test_depthwise_needs_one_input_channel_a_group(last: bool) -> None:
     for pass_name in PASSES:
         with pytest.raises(ValueError, match="algorithm"):
             call(fastconv, geometry, pass_name, operands_of(geometry, "float32"), algorithm="depthwise")
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 3), (5, 5), (3, 1)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_depthwise_of_wide_images_that_lie_apart(isa: str, dtype: str, kernel: tuple[int, int]) -> None:
+    """Rows that share cache sets and columns apart are copied piece by piece, of which the last is narrower."""
+    random = np.random.default_rng(3)
+    weight = random.integers(-3, 4, (2, 1, *kernel)).astype(dtype)
+    options: dict[str, Any] = {"padding": (kernel[0] // 2, kernel[1] // 2), "groups": 2}
+    for width in (257, 258, 263, 400, 510, 777, 1023):
+        whole = random.integers(-9, 10, (1, 2, 90, 2048)).astype(dtype)
+        for image in (whole[..., :1024][..., :width], whole[..., : 2 * width : 2]):
+            for stride in (1, 2):
+                got = fastconv.conv2d(image, weight, None, stride, algorithm="depthwise", **options)
+                want = fastconv.conv2d(image, weight, None, stride, algorithm="direct", **options)
+                assert_identical(got, want, f"{width} columns, stride {stride}")
+            got = fastconv.conv2d_grad_input(image, weight, image.shape, algorithm="depthwise", **options)
+            want = fastconv.conv2d_grad_input(image, weight, image.shape, algorithm="direct", **options)
+            assert_identical(got, want, f"gradient, {width} columns")

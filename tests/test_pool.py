@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,3 +105,12 @@ def test_nan_and_infinity_reach_the_windows_that_hold_them(isa: str, op: str, va
             result = getattr(fastconv, op)(x, kernel, stride, **options)
             expected = getattr(fastconv.reference, op)(x, kernel, stride, **options)
             np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("count_include_pad", [False, True])
+def test_the_gradient_of_an_average_over_more_than_the_image(isa: str, count_include_pad: bool) -> None:
+    window: dict[str, Any] = {"kernel_size": 3, "stride": 1, "padding": 1, "count_include_pad": count_include_pad}
+    for shape in ((1, 1, 1, 1), (1, 2, 1, 5), (2, 1, 4, 1), (1, 1, 2, 2)):
+        grad = np.random.default_rng(0).integers(-9, 10, fastconv.avg_pool2d(np.zeros(shape), **window).shape) * 36.0
+        got = fastconv.avg_pool2d_backward(grad, shape, **window)
+        np.testing.assert_allclose(got, fastconv.reference.avg_pool2d_backward(grad, shape, **window), rtol=1e-15)

@@ -115,6 +115,7 @@ int fc_runs_dense(const fc_problem *problem, const fc_options *options) {
 void fc_choose_dense(const fc_problem *problem, fc_conv_choice *choice) {
     choice->algorithm = FC_IM2COL;
     choice->multiply_adds = valid_multiply_adds(problem);
+    choice->cost[FC_IM2COL] = choice->multiply_adds / (double)fc_max(problem->batch, 1) / problem->kernels->lanes;
 }
 
 int fc_worthwhile_threads(const fc_problem *problem, int threads) {

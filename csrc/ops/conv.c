@@ -84,6 +84,8 @@ static fc_status run_planned(const fc_problem *p, const fc_options *options, con
     const fc_algorithm *algorithm = fc_choose_forward(p, options->algorithm);
     if (!algorithm)
         return FC_UNSUPPORTED;
+    if (p->batch == 0)
+        return FC_OK;
     void *block = fc_scratch_take(algorithm->forward_scratch_bytes(p, packed, threads));
     if (!block)
         return FC_OUT_OF_MEMORY;
@@ -105,8 +107,8 @@ fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tenso
     if (status == FC_OK)
         status = fc_check_conv(input, weight, output, params, report);
     if (status == FC_OK && bias && bias->data && bias->size != weight->size[0])
-        status = FC_BAD_CHANNELS;
-    if (status != FC_OK || input->size[0] == 0)
+        status = fc_tell(report, FC_BAD_CHANNELS, -1, bias->size);
+    if (status != FC_OK)
         return status;
     fc_problem p = problem_of(kernels, input, weight, output, params);
     p.finish = finish_of(bias, options, kernels->itemsize);
@@ -123,7 +125,7 @@ fc_status fc_conv_transpose_grad_input(fc_dtype dtype, const fc_tensor *grad_out
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
         status = fc_check_conv_transpose(grad_output, weight, grad_input, params, report);
-    if (status != FC_OK || grad_output->size[0] == 0)
+    if (status != FC_OK)
         return status;
     const fc_problem p = problem_of(kernels, grad_output, weight, grad_input, params);
     return run_planned(&p, options, NULL);
@@ -160,7 +162,7 @@ fc_status fc_conv_transpose_forward(fc_dtype dtype, const fc_tensor *input, cons
     if (status == FC_OK)
         status = fc_check_conv_transpose(output, weight, input, params, report);
     if (status == FC_OK && bias && bias->data && bias->size != output->size[1])
-        status = FC_BAD_CHANNELS;
+        status = fc_tell(report, FC_BAD_CHANNELS, -1, bias->size);
     if (status != FC_OK || output->size[0] == 0)
         return status;
     fc_problem whole = problem_of(kernels, output, weight, input, params);
@@ -303,20 +305,15 @@ fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_pa
     FC_NEED(fc_is_array(weight) && packed);
     FC_ADOPT(fc_conv_params, params);
     FC_ADOPT(fc_options, options);
-    static const int64_t LEAST[FC_AXES] = {1, 1, 1, 1, 1};
     const fc_kernels *kernels;
+    fc_tensor image, result; /* any will do */
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK && fc_is_policy(options))
         status = FC_BAD_ARGUMENT;
     if (status == FC_OK)
-        status = fc_check_tensor(weight, LEAST);
+        status = fc_smallest_conv(weight, params, &image, &result, NULL);
     if (status != FC_OK)
         return status;
-    if (params->groups < 1 || weight->size[0] % params->groups != 0)
-        return FC_BAD_GROUPS;
-    /* Any input will do: an image of one element. */
-    const fc_tensor image = {.size = {1, weight->size[1] * params->groups, 1, 1, 1}};
-    const fc_tensor result = {.size = {1, weight->size[0], 1, 1, 1}};
     const fc_problem p = problem_of(kernels, &image, weight, &result, params);
     const fc_algorithm *algorithm = fc_choose_forward(&p, options->algorithm);
     if (!algorithm)

@@ -9,13 +9,9 @@
 #include "algorithms/algorithm.h"
 #include "ops/interface.h"
 
-static const int64_t MOST_ELEMENTS = (int64_t)1 << 48;
+#include <string.h>
 
-static fc_status tell(fc_report *report, fc_status status, int axis, int64_t value) {
-    if (report)
-        *report = (fc_report){axis, value};
-    return status;
-}
+static const int64_t MOST_ELEMENTS = (int64_t)1 << 48;
 
 /* in + before + after and dilation * (kernel - 1) + 1, or an overflow. */
 static fc_status extents(int64_t in, int64_t kernel, int64_t dilation, const int64_t padding[2], int64_t *padded,
@@ -30,15 +26,15 @@ static fc_status check_window(const fc_conv_params *params, const int64_t kernel
                               const int64_t input[FC_SPATIAL], int axis, fc_report *report) {
     const int64_t *padding = params->padding[axis];
     if (params->stride[axis] < 1)
-        return tell(report, FC_BAD_STRIDE, axis, params->stride[axis]);
+        return fc_tell(report, FC_BAD_STRIDE, axis, params->stride[axis]);
     if (params->dilation[axis] < 1)
-        return tell(report, FC_BAD_DILATION, axis, params->dilation[axis]);
+        return fc_tell(report, FC_BAD_DILATION, axis, params->dilation[axis]);
     if (padding[0] < 0 || padding[1] < 0)
-        return tell(report, FC_BAD_PADDING, axis, fc_min(padding[0], padding[1]));
+        return fc_tell(report, FC_BAD_PADDING, axis, fc_min(padding[0], padding[1]));
     if (kernel[axis] < 1)
-        return tell(report, FC_BAD_KERNEL, axis, kernel[axis]);
+        return fc_tell(report, FC_BAD_KERNEL, axis, kernel[axis]);
     if (input[axis] < 1)
-        return tell(report, FC_EMPTY_INPUT, axis, input[axis]);
+        return fc_tell(report, FC_EMPTY_INPUT, axis, input[axis]);
     return FC_OK;
 }
 
@@ -46,6 +42,7 @@ fc_status fc_conv_output_size(const int64_t input[FC_SPATIAL], const int64_t ker
                               const fc_conv_params *params, int64_t output[FC_SPATIAL], fc_report *report) {
     FC_NEED(input && kernel && output);
     FC_ADOPT(fc_conv_params, params);
+    int64_t size[FC_SPATIAL];
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         const int64_t *padding = params->padding[axis];
         const fc_status status = check_window(params, kernel, input, axis, report);
@@ -53,11 +50,12 @@ fc_status fc_conv_output_size(const int64_t input[FC_SPATIAL], const int64_t ker
             return status;
         int64_t padded, window;
         if (extents(input[axis], kernel[axis], params->dilation[axis], padding, &padded, &window) != FC_OK)
-            return tell(report, FC_OVERFLOW, axis, input[axis]);
+            return fc_tell(report, FC_OVERFLOW, axis, input[axis]);
         if (window > padded)
-            return tell(report, FC_KERNEL_TOO_LARGE, axis, window);
-        output[axis] = (padded - window) / params->stride[axis] + 1;
+            return fc_tell(report, FC_KERNEL_TOO_LARGE, axis, window);
+        size[axis] = (padded - window) / params->stride[axis] + 1;
     }
+    memcpy(output, size, sizeof size);
     return FC_OK;
 }
 
@@ -71,12 +69,12 @@ static fc_status transposed_size(const int64_t input[FC_SPATIAL], const int64_t 
         if (status != FC_OK)
             return status;
         if (output_padding[axis] < 0)
-            return tell(report, FC_BAD_OUTPUT_PADDING, axis, output_padding[axis]);
+            return fc_tell(report, FC_BAD_OUTPUT_PADDING, axis, output_padding[axis]);
         int64_t padded, window, spread;
         if (extents(input[axis], kernel[axis], params->dilation[axis], padding, &padded, &window) != FC_OK ||
             __builtin_mul_overflow(input[axis] - 1, params->stride[axis], &spread) || spread >= MOST_ELEMENTS ||
             output_padding[axis] >= MOST_ELEMENTS)
-            return tell(report, FC_OVERFLOW, axis, input[axis]);
+            return fc_tell(report, FC_OVERFLOW, axis, input[axis]);
         output[axis] = spread - padding[0] - padding[1] + window + output_padding[axis];
     }
     return FC_OK;
@@ -87,15 +85,17 @@ fc_status fc_conv_transpose_output_size(const int64_t input[FC_SPATIAL], const i
                                         int64_t output[FC_SPATIAL], fc_report *report) {
     FC_NEED(input && kernel && output_padding && output);
     FC_ADOPT(fc_conv_params, params);
-    const fc_status status = transposed_size(input, kernel, params, output_padding, output, report);
+    int64_t size[FC_SPATIAL];
+    const fc_status status = transposed_size(input, kernel, params, output_padding, size, report);
     if (status != FC_OK)
         return status;
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         if (output_padding[axis] >= fc_max(params->stride[axis], params->dilation[axis]))
-            return tell(report, FC_BAD_OUTPUT_PADDING, axis, output_padding[axis]);
-        if (output[axis] < 1)
-            return tell(report, FC_EMPTY_OUTPUT, axis, output[axis]);
+            return fc_tell(report, FC_BAD_OUTPUT_PADDING, axis, output_padding[axis]);
+        if (size[axis] < 1)
+            return fc_tell(report, FC_EMPTY_OUTPUT, axis, size[axis]);
     }
+    memcpy(output, size, sizeof size);
     return FC_OK;
 }
 
@@ -104,26 +104,28 @@ fc_status fc_pool_output_size(const int64_t input[FC_SPATIAL], const fc_pool_par
     FC_NEED(input && output);
     FC_ADOPT(fc_pool_params, params);
     fc_conv_params plain = FC_CONV_PARAMS_INIT;
+    int64_t size[FC_SPATIAL];
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         plain.stride[axis] = params->stride[axis];
         plain.dilation[axis] = params->dilation[axis];
         plain.padding[axis][0] = params->padding[axis][0];
         plain.padding[axis][1] = params->padding[axis][1];
     }
-    const fc_status status = fc_conv_output_size(input, params->kernel, &plain, output, report);
+    const fc_status status = fc_conv_output_size(input, params->kernel, &plain, size, report);
     if (status != FC_OK)
         return status;
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         const int64_t in = input[axis], stride = params->stride[axis], before = params->padding[axis][0];
         const int64_t window = (params->kernel[axis] - 1) * params->dilation[axis] + 1;
         if (fc_max(before, params->padding[axis][1]) >= window)
-            return tell(report, FC_BAD_PADDING, axis, fc_max(before, params->padding[axis][1]));
+            return fc_tell(report, FC_BAD_PADDING, axis, fc_max(before, params->padding[axis][1]));
         if (params->ceil_mode) {
-            output[axis] = fc_ceil_div(in + before + params->padding[axis][1] - window, stride) + 1;
-            if ((output[axis] - 1) * stride >= in + before) /* the last window would start past the input */
-                --output[axis];
+            size[axis] = fc_ceil_div(in + before + params->padding[axis][1] - window, stride) + 1;
+            if ((size[axis] - 1) * stride >= in + before) /* the last window would start past the input */
+                --size[axis];
         }
     }
+    memcpy(output, size, sizeof size);
     return FC_OK;
 }
 
@@ -141,7 +143,7 @@ fc_status fc_check_tensor(const fc_tensor *tensor, const int64_t least[FC_AXES])
 static fc_status same_size(const fc_tensor *tensor, const int64_t size[FC_SPATIAL], fc_report *report) {
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
         if (tensor->size[2 + axis] != size[axis])
-            return tell(report, FC_BAD_OUTPUT_SIZE, axis, size[axis]);
+            return fc_tell(report, FC_BAD_OUTPUT_SIZE, axis, size[axis]);
     return FC_OK;
 }
 
@@ -152,17 +154,17 @@ static fc_status check_channels(const fc_tensor *input, const fc_tensor *weight,
                                 const fc_conv_params *params, fc_report *report) {
     fc_status status;
     if ((status = fc_check_tensor(weight, NOTHING_EMPTY)) != FC_OK)
-        return tell(report, status == FC_BAD_BATCH ? FC_BAD_CHANNELS : status, -1, 0);
+        return fc_tell(report, status == FC_BAD_BATCH ? FC_BAD_CHANNELS : status, -1, 0);
     if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK)
-        return tell(report, status, -1, 0);
+        return fc_tell(report, status, -1, 0);
     if ((status = fc_check_tensor(output, BATCH_MAY_BE_EMPTY)) != FC_OK)
-        return tell(report, status, -1, 0);
+        return fc_tell(report, status, -1, 0);
     if (params->groups < 1 || weight->size[0] % params->groups != 0 || input->size[1] % params->groups != 0)
-        return tell(report, FC_BAD_GROUPS, -1, params->groups);
+        return fc_tell(report, FC_BAD_GROUPS, -1, params->groups);
     if (input->size[1] / params->groups != weight->size[1] || output->size[1] != weight->size[0])
-        return tell(report, FC_BAD_CHANNELS, -1, weight->size[1]);
+        return fc_tell(report, FC_BAD_CHANNELS, -1, weight->size[1]);
     if (input->size[0] != output->size[0])
-        return tell(report, FC_BAD_BATCH, -1, output->size[0]);
+        return fc_tell(report, FC_BAD_BATCH, -1, output->size[0]);
     return FC_OK;
 }
 
@@ -187,7 +189,7 @@ fc_status fc_check_conv_transpose(const fc_tensor *input, const fc_tensor *weigh
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         extra[axis] = input->size[2 + axis] - size[axis]; /* what is not explained otherwise is output padding */
         if (extra[axis] < 0)
-            return tell(report, FC_BAD_OUTPUT_SIZE, axis, size[axis]);
+            return fc_tell(report, FC_BAD_OUTPUT_SIZE, axis, size[axis]);
     }
     return fc_conv_transpose_output_size(output->size + 2, weight->size + 2, params, extra, size, report);
 }
@@ -198,38 +200,63 @@ fc_status fc_check_pool(const fc_tensor *input, const fc_tensor *output, const f
     fc_status status;
     if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK ||
         (status = fc_check_tensor(output, BATCH_MAY_BE_EMPTY)) != FC_OK)
-        return tell(report, status, -1, 0);
+        return fc_tell(report, status, -1, 0);
     if (input->size[0] != output->size[0])
-        return tell(report, FC_BAD_BATCH, -1, output->size[0]);
+        return fc_tell(report, FC_BAD_BATCH, -1, output->size[0]);
     if (input->size[1] != output->size[1])
-        return tell(report, FC_BAD_CHANNELS, -1, output->size[1]);
+        return fc_tell(report, FC_BAD_CHANNELS, -1, output->size[1]);
     if ((status = fc_pool_output_size(input->size + 2, params, size, report)) != FC_OK)
         return status;
     return same_size(output, size, report);
+}
+
+fc_status fc_check_average(const fc_pool_params *params, fc_report *report) {
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        if (params->dilation[axis] != 1)
+            return fc_tell(report, FC_BAD_DILATION, axis, params->dilation[axis]);
+    return FC_OK;
 }
 
 fc_status fc_check_adaptive_pool(const fc_tensor *input, const fc_tensor *output, fc_report *report) {
     fc_status status;
     if ((status = fc_check_tensor(input, BATCH_MAY_BE_EMPTY)) != FC_OK ||
         (status = fc_check_tensor(output, BATCH_MAY_BE_EMPTY)) != FC_OK)
-        return tell(report, status, -1, 0);
+        return fc_tell(report, status, -1, 0);
     if (input->size[0] != output->size[0])
-        return tell(report, FC_BAD_BATCH, -1, output->size[0]);
+        return fc_tell(report, FC_BAD_BATCH, -1, output->size[0]);
     if (input->size[1] != output->size[1])
-        return tell(report, FC_BAD_CHANNELS, -1, output->size[1]);
+        return fc_tell(report, FC_BAD_CHANNELS, -1, output->size[1]);
     for (int axis = 0; axis < FC_SPATIAL; ++axis) /* window borders are quotients of products of both */
         if (fc_product(input->size[2 + axis], output->size[2 + axis] + 1) == INT64_MAX)
-            return tell(report, FC_OVERFLOW, axis, output->size[2 + axis]);
+            return fc_tell(report, FC_OVERFLOW, axis, output->size[2 + axis]);
     return FC_OK;
 }
 
 fc_status fc_check_same(const fc_tensor *a, const fc_tensor *b, fc_report *report) {
     const fc_status status = fc_check_tensor(a, BATCH_MAY_BE_EMPTY);
     if (status != FC_OK)
-        return tell(report, status, -1, 0);
+        return fc_tell(report, status, -1, 0);
     if (a->size[0] != b->size[0])
-        return tell(report, FC_BAD_BATCH, -1, b->size[0]);
+        return fc_tell(report, FC_BAD_BATCH, -1, b->size[0]);
     if (a->size[1] != b->size[1])
-        return tell(report, FC_BAD_CHANNELS, -1, b->size[1]);
+        return fc_tell(report, FC_BAD_CHANNELS, -1, b->size[1]);
     return same_size(b, a->size + 2, report);
+}
+
+fc_status fc_smallest_conv(const fc_tensor *weight, const fc_conv_params *params, fc_tensor *input, fc_tensor *output,
+                           fc_report *report) {
+    static const int64_t LEAST[FC_AXES] = {1, 1, 1, 1, 1}, ONE[FC_SPATIAL] = {1, 1, 1}, NONE[FC_SPATIAL] = {0, 0, 0};
+    fc_status status = fc_check_tensor(weight, LEAST);
+    if (status != FC_OK) /* the first axis of weights is no batch */
+        return fc_tell(report, status == FC_BAD_BATCH ? FC_BAD_CHANNELS : status, -1, weight->size[0]);
+    if (params->groups < 1 || weight->size[0] % params->groups != 0)
+        return fc_tell(report, FC_BAD_GROUPS, -1, params->groups);
+    *input = (fc_tensor){.size = {1, fc_product(weight->size[1], params->groups)}};
+    *output = (fc_tensor){.size = {1, weight->size[0]}};
+    status = transposed_size(ONE, weight->size + 2, params, NONE, input->size + 2, report);
+    if (status != FC_OK)
+        return status;
+    for (int axis = 2; axis < FC_AXES; ++axis) /* less than 1: padding alone makes an output */
+        input->size[axis] = fc_max(input->size[axis], 1);
+    return fc_conv_output_size(input->size + 2, weight->size + 2, params, output->size + 2, report);
 }

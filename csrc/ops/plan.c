@@ -30,28 +30,6 @@ struct fc_conv_plan {
     known_choice last;
 };
 
-/* The smallest input that has an output, and its output: sizes alone. */
-static fc_status smallest_arrays(const fc_tensor *weight, const fc_conv_params *params, fc_tensor *input,
-                                 fc_tensor *output, fc_report *report) {
-    static const int64_t LEAST[FC_AXES] = {1, 1, 1, 1, 1}, ONE[FC_SPATIAL] = {1, 1, 1}, NONE[FC_SPATIAL] = {0, 0, 0};
-    fc_status status = fc_check_tensor(weight, LEAST);
-    if (status != FC_OK)
-        return status == FC_BAD_BATCH ? FC_BAD_CHANNELS : status; /* the first axis of weights is no batch */
-    if (params->groups < 1 || weight->size[0] % params->groups != 0) {
-        if (report)
-            *report = (fc_report){-1, params->groups};
-        return FC_BAD_GROUPS;
-    }
-    *input = (fc_tensor){.size = {1, fc_product(weight->size[1], params->groups)}};
-    *output = (fc_tensor){.size = {1, weight->size[0]}};
-    status = fc_conv_transpose_output_size(ONE, weight->size + 2, params, NONE, input->size + 2, report);
-    if (status != FC_OK && status != FC_EMPTY_OUTPUT) /* empty: padding alone makes an output */
-        return status;
-    for (int axis = 2; axis < FC_AXES; ++axis)
-        input->size[axis] = fc_max(input->size[axis], 1);
-    return fc_conv_output_size(input->size + 2, weight->size + 2, params, output->size + 2, report);
-}
-
 static void copy_dense(const fc_kernels *kernels, fc_tensor *dense, const fc_tensor *weight) {
     const ptrdiff_t item = kernels->itemsize;
     const int64_t *size = dense->size, *step = weight->stride;
@@ -92,7 +70,7 @@ fc_status fc_conv_plan_create(fc_dtype dtype, const fc_tensor *weight, const fc_
     FC_NEED(!options->packed);
     fc_tensor input, output;
     fc_conv_choice choice = FC_CONV_CHOICE_INIT;
-    fc_status status = smallest_arrays(weight, params, &input, &output, report);
+    fc_status status = fc_smallest_conv(weight, params, &input, &output, report);
     if (status == FC_OK)
         status = fc_conv_choose(dtype, FC_FORWARD, &input, weight, &output, params, options, &choice, report);
     if (status != FC_OK)

@@ -305,6 +305,9 @@ fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_p
     FC_NEED(fc_is_array(input) && fc_is_array(output));
     FC_ADOPT(fc_pool_params, params);
     FC_ADOPT(fc_options, options);
+    const fc_status status = fc_check_average(params, report);
+    if (status != FC_OK)
+        return status;
     fc_pool_run run = {.input = *input, .output = output, .average = 1};
     return sliding(&run, dtype, params, options, report);
 }

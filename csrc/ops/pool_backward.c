@@ -136,7 +136,7 @@ static fc_status check_windows(const fc_tensor *input, const fc_tensor *output, 
             fits |= output->size[2 + axis] == size[axis];
         }
         if (!fits)
-            return FC_BAD_OUTPUT_SIZE;
+            return fc_tell(report, FC_BAD_OUTPUT_SIZE, axis, output->size[2 + axis]);
     }
     return FC_OK;
 }
@@ -158,12 +158,12 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
     if (status != FC_OK)
         return status;
     if (grad_output->size[0] != grad_input->size[0])
-        return FC_BAD_BATCH;
+        return fc_tell(report, FC_BAD_BATCH, -1, grad_output->size[0]);
     if (grad_output->size[1] != grad_input->size[1])
-        return FC_BAD_CHANNELS;
+        return fc_tell(report, FC_BAD_CHANNELS, -1, grad_output->size[1]);
     for (int axis = 0; axis < FC_AXES; ++axis)
         if (indices->size[axis] != grad_output->size[axis])
-            return FC_BAD_OUTPUT_SIZE;
+            return fc_tell(report, FC_BAD_OUTPUT_SIZE, axis < 2 ? -1 : axis - 2, indices->size[axis]);
     if (params && grad_input->size[0] > 0) {
         if ((status = check_windows(grad_input, grad_output, params, report)) != FC_OK)
             return status;
@@ -176,13 +176,14 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
     return run_backward(&run, options, report);
 }
 
-/* Windows at every position, all divided by the same: the gradient is the average of grad_output by windows turned, which
+/* Windows at every position, all whole or divided by the same number: the gradient is the average of grad_output by windows turned, which
  * are the same windows. */
 static int is_average(const fc_pool_grid *grid) {
     int average = 1;
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
         const int64_t *padding = grid->params.padding[axis];
-        average = average && grid->params.stride[axis] == 1 && fc_pool_even(grid, axis) &&
+        const int whole = grid->params.divisor_override || fc_pool_extent(grid, axis, 0) == grid->params.kernel[axis];
+        average = average && grid->params.stride[axis] == 1 && whole && fc_pool_even(grid, axis) &&
                   grid->in[axis] + padding[0] + padding[1] - grid->params.kernel[axis] + 1 == grid->out[axis];
     }
     return average;
@@ -196,7 +197,9 @@ fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
     const fc_kernels *kernels = fc_kernels_for(options->isa, dtype);
     if (!kernels)
         return FC_UNSUPPORTED;
-    const fc_status status = fc_check_pool(grad_input, grad_output, params, report);
+    fc_status status = fc_check_average(params, report);
+    if (status == FC_OK)
+        status = fc_check_pool(grad_input, grad_output, params, report);
     if (status != FC_OK || grad_input->size[0] == 0)
         return status;
     const fc_pool_grid grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);

@@ -259,6 +259,8 @@ fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *option
         if (status != FC_OK)
             return status;
     } while (next_phase(whole, residue));
+    if (choice->algorithm == FC_AUTO) /* no tap meets the input: what is filled with zeros has no other name */
+        choice->algorithm = FC_DIRECT;
     if (way == WOVEN)
         choice->scratch_bytes = fc_max(choice->scratch_bytes, (int64_t)fc_depthwise_grad_input_scratch_bytes(whole));
     if (way == AT_ONCE) {

@@ -24,6 +24,8 @@ import fastconv
 from fastconv._types import Activation, Algorithm, Array, Int, Ints, Layout, Padding
 from fastconv.arithmetic import same_padding
 
+from ._layouts import is_last
+
 Axes: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = tuple[int, int]
 
@@ -240,7 +242,7 @@ class _Image:
     """A dask array as a batch, and where its axes are."""
 
     def __init__(self, input: da.Array, rank: int, layout: Layout | None) -> None:
-        last = layout is not None and layout.endswith("C")
+        last = is_last(layout)
         self.is_item = input.ndim == rank + 1
         x = input[None] if self.is_item else input
         self.x = x.rechunk(tuple(tuple(size for size in chunks if size) for chunks in x.chunks))  # none is empty

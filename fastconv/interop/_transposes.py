@@ -9,6 +9,8 @@ import numpy as np
 
 from fastconv._types import Array, Layout
 
+from ._layouts import is_last
+
 
 def conv_transpose_grad_input(
     backward: Callable[..., Any], grad_output: Array, weight: Array, shape: Sequence[int], *rest: Any, **options: Any
@@ -33,8 +35,3 @@ def taken(input: Array, indices: Array, rank: int, layout: Layout | None) -> Arr
     first = input.ndim - rank - is_last(layout)  # of the spatial axes
     flat = [array.reshape(*array.shape[:first], -1, *array.shape[first + rank :]) for array in (input, indices)]
     return np.take_along_axis(*flat, axis=first).reshape(indices.shape)
-
-
-def is_last(layout: Layout | None) -> bool:
-    """Whether channels are the last axis."""
-    return layout is not None and layout.endswith("C")

@@ -28,7 +28,8 @@ from autograd.tracer import getval, isbox
 import fastconv
 from fastconv._types import Layout
 
-from ._transposes import conv_transpose_grad_input, conv_transpose_grad_weight, is_last, taken
+from ._layouts import is_last
+from ._transposes import conv_transpose_grad_input, conv_transpose_grad_weight, taken
 
 __all__ = [
     "adaptive_avg_pool",

@@ -30,7 +30,8 @@ from jax.interpreters import ad, batching, mlir
 import fastconv
 from fastconv._types import Algorithm, Array, ArrayLike, Int, Ints, Layout, Padding
 
-from ._transposes import conv_transpose_grad_input, conv_transpose_grad_weight, is_last, taken
+from ._layouts import is_last
+from ._transposes import conv_transpose_grad_input, conv_transpose_grad_weight, taken
 
 __all__ = [
     "avg_pool",
@@ -387,24 +388,33 @@ def avg_pool(
 def _with_bias(
     product: Primitive, function: Function, input: Any, weight: Any, bias: Any, options: tuple[Any, ...]
 ) -> jax.Array:
-    arrays, params = _prepared(function, (input, weight), options)
+    beside = () if bias is None else (bias,)
+    arrays, params = _prepared(function, (input, weight), options, beside)
     result = product.bind(*arrays, **params)
     if bias is None:
         return result
     last = is_last(dict(options)["layout"])
-    channels = result.shape[-1 if last else 1]
-    if jnp.shape(bias) != (channels,):
-        raise ValueError(f"{function.__name__[1:]}: bias has shape {jnp.shape(bias)}; needs ({channels},)")
-    return result + jnp.reshape(bias, (-1, *(1,) * (0 if last else result.ndim - 2)))
+    channels, bias = result.shape[-1 if last else 1], jnp.asarray(bias, result.dtype)
+    if bias.shape != (channels,):
+        raise ValueError(f"{function.__name__[1:]}: bias has shape {bias.shape}; needs ({channels},)")
+    return result + bias.reshape(-1, *(1,) * (0 if last else result.ndim - 2))
 
 
-def _prepared(function: Function, arrays: Sequence[Any], options: tuple[Any, ...]) -> tuple[list[Any], dict[str, Any]]:
-    """Arrays of one type, and the parameters of a primitive: the first item is computed of zeros to learn the shape."""
-    dtype = jnp.result_type(*arrays, float)
+def _prepared(
+    function: Function, arrays: Sequence[Any], options: tuple[Any, ...], beside: Sequence[Any] = ()
+) -> tuple[list[Any], dict[str, Any]]:
+    """Arrays of one type, which those `beside` have a say in, and the parameters of a primitive.
+
+    An empty batch tells the shape, and what is wrong; but for what only an item can tell, which is then computed.
+    """
+    arrays, beside = ([x if hasattr(x, "dtype") else np.asarray(x) for x in some] for some in (arrays, beside))
+    dtype = jnp.result_type(*arrays, *beside, float)
     arrays = [jnp.asarray(array, dtype) for array in arrays]
-    zero = np.zeros((), dtype)
+    zero, given = np.zeros((), dtype), dict(options)
     first, *others = (np.broadcast_to(zero, array.shape) for array in arrays)
-    shape = function(first[:1], *others, shape=None, **dict(options)).shape
+    # Whether an algorithm can, and whether a window with gaps holds anything.
+    asked = given.get("algorithm", "auto") not in ("auto", "exact") or (others == [] and given.get("dilation", 1) != 1)
+    shape = function(first[: int(asked)], *others, shape=None, **given).shape
     return arrays, {"shape": (len(first), *shape[1:]), "dtype": np.dtype(dtype), "options": options}
 
 

@@ -22,6 +22,8 @@ from keras.src.backend.common.backend_utils import compute_conv_transpose_paddin
 import fastconv
 from fastconv._types import Array, Layout
 
+from ._layouts import is_last
+
 __all__ = [
     "adaptive_average_pool",
     "adaptive_max_pool",
@@ -126,7 +128,7 @@ def conv(
     """
     inputs, weight = np.asarray(inputs), _filters(kernel)
     layout = _layout(inputs, data_format)
-    channels = inputs.shape[-1 if layout.endswith("C") else 1]
+    channels = inputs.shape[-1 if is_last(layout) else 1]
     groups, rest = divmod(channels, weight.shape[1] or 1)
     if rest:
         raise ValueError(
@@ -171,7 +173,7 @@ def depthwise_conv(
     """
     kernel = np.asarray(kernel)
     channels, multiplier = kernel.shape[-2:]
-    given = np.shape(inputs)[-1 if _layout(inputs, data_format).endswith("C") else 1]
+    given = np.shape(inputs)[-1 if is_last(_layout(inputs, data_format)) else 1]
     if given != channels:
         raise ValueError(f"depthwise_conv: inputs has {given} channels; needs {channels}, as kernel {kernel.shape}")
     merged = kernel.reshape(*kernel.shape[:-2], 1, channels * multiplier)
@@ -431,9 +433,12 @@ def _filters(kernel: Any) -> Array:
 def _computed(function: Callable[..., Array], *arrays: Any, sums: bool = False) -> Array:
     """`function` of arrays in types that fastconv has; the result in theirs, that of `sums` of integers included."""
     arrays = tuple(map(np.asarray, arrays))
+    short = [array.dtype for array in arrays if array.dtype.name == "bfloat16"]
+    if short:
+        result = function(*(array.astype(np.float32) if array.dtype in short else array for array in arrays))
+        whole = all(array.dtype in short or array.dtype.kind in "iub" for array in arrays)
+        return result.astype(short[0]) if whole else result
     dtype = np.result_type(*arrays)
-    if dtype.name == "bfloat16":
-        return function(*(array.astype(np.float32) for array in arrays)).astype(dtype)
     result = function(*arrays)
     if sums and dtype.kind in "iub":
         return result.astype(np.int64).astype(dtype)  # by way of int64 they wrap around

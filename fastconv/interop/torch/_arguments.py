@@ -16,13 +16,22 @@ Words: TypeAlias = Literal["valid", "same"]
 
 
 def as_axes(op: str, name: str, value: Ints, rank: int) -> tuple[int, ...]:
-    """One int a spatial axis."""
+    """One int a spatial axis; one alone is for all of them."""
     if type(value) is int:
         return (value,) * rank
     axes = value if isinstance(value, (tuple, list)) else _errors.as_axes(op, name, value, rank)
+    if len(axes) == 1:
+        axes = (*axes,) * rank
     if len(axes) != rank:
         _errors.wrong_length(op, name, value, rank)
     return tuple([axis if type(axis) is int else _errors.as_int(op, name, axis, value) for axis in axes])
+
+
+def as_steps(op: str, stride: Ints | None, taps: tuple[int, ...]) -> tuple[int, ...]:
+    """The stride of a pool: by default, which PyTorch also writes as (), that of windows side by side."""
+    if stride is None or (isinstance(stride, (tuple, list)) and not stride):
+        return taps
+    return as_axes(op, "stride", stride, len(taps))
 
 
 def as_pads(op: str, padding: Ints, rank: int) -> tuple[int, ...]:

@@ -18,26 +18,42 @@ Gradients: TypeAlias = tuple[Tensor, ...]
 """Of input, weight and bias; those that were not asked for are empty."""
 
 
+# Sizes are counted here, not by fastconv.arithmetic: a compiler's are symbols.
+
+
 def _conv_size(input: Tensor, weight: Tensor, stride: Axes, padding: Axes, dilation: Axes, groups: int) -> list[int]:
-    outputs = (
+    _check_channels("conv", input.shape[1], weight.shape[1] * groups)
+    outputs = [
         (size + before + after - gap * (taps - 1) - 1) // step + 1
         for size, taps, step, (before, after), gap in zip(
             input.shape[2:], weight.shape[2:], stride, pairs(padding), dilation, strict=True
         )
-    )
-    return [input.shape[0], weight.shape[0], *outputs]
+    ]
+    return _checked("conv", [input.shape[0], weight.shape[0], *outputs])
 
 
 def _conv_transpose_size(
     input: Tensor, weight: Tensor, stride: Axes, padding: Axes, output_padding: Axes, groups: int, dilation: Axes
 ) -> list[int]:
-    outputs = (
+    _check_channels("conv_transpose", input.shape[1], weight.shape[0])
+    outputs = [
         (size - 1) * step - before - after + gap * (taps - 1) + extra + 1
         for size, taps, step, (before, after), extra, gap in zip(
             input.shape[2:], weight.shape[2:], stride, pairs(padding), output_padding, dilation, strict=True
         )
-    )
-    return [input.shape[0], weight.shape[1] * groups, *outputs]
+    ]
+    return _checked("conv_transpose", [input.shape[0], weight.shape[1] * groups, *outputs])
+
+
+def _check_channels(op: str, given: int, needed: int) -> None:
+    if given != needed:
+        raise ValueError(f"{op}: input has {given} channels; needs {needed}, as weight and groups say")
+
+
+def _checked(op: str, shape: list[int]) -> list[int]:
+    if any(size < 1 for size in shape[2:]):
+        raise ValueError(f"{op}: the result would have shape {tuple(shape)}; needs at least one element on each axis")
+    return shape
 
 
 def _packable(weight: Tensor) -> Array:

@@ -77,6 +77,17 @@ def check(function: Callable[..., Any], **tensors: Tensor | None) -> None:
             raise TypeError(f"{op}: {name} has dtype {tensor.dtype}; needs {tensors[first].dtype}, as {first} has")
 
 
+def may_be_differentiated(tensor: Tensor) -> bool:
+    """Whether a gradient may be asked for; in graphs for others and in transforms, where it is not known, it may."""
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        return True
+    if not torch.is_grad_enabled():
+        return False
+    return tensor.requires_grad or (
+        not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+    )
+
+
 # ---- registration ----
 
 
@@ -116,10 +127,10 @@ def register(
     Eager.forward.__signature__ = inspect.signature(Eager.forward)  # else PyTorch works it out in each call
 
     def run(*arguments: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return without_grad(*arguments)
-        # Autocast must come before autograd, which is then to save what it casts to.
-        whole_way = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
-        return (whole if whole_way else Eager.apply)(*arguments)
+        # A graph outlives the mode that it is captured in. Autocast must come before autograd, which is then to save
+        # what it casts to.
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"):
+            return whole(*arguments)
+        return (Eager.apply if torch.is_grad_enabled() else without_grad)(*arguments)
 
     return run

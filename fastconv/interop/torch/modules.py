@@ -45,8 +45,9 @@ def replace(model: Model) -> Model:
 
     Notes
     -----
-    Parameters, buffers, hooks, names and so ``state_dict`` stay what they are; the model may be copied, saved, trained
-    and compiled as before. What a model calls by ``torch.nn.functional`` is not replaced.
+    Parameters, buffers, hooks, names and so ``state_dict`` stay what they are; the model may be copied, saved, trained,
+    compiled and exported as before, but not be scripted or traced symbolically. What a model calls by
+    ``torch.nn.functional`` is not replaced.
 
     Examples
     --------
@@ -66,7 +67,7 @@ def replace(model: Model) -> Model:
 
 
 def restore(model: Model) -> Model:
-    """Undo `replace`.
+    """Undo `replace`; a layer that has been parametrised since keeps its class.
 
     Parameters
     ----------

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fastconv import _errors
 
 from . import _pool_operators as operators
-from ._arguments import Ints, as_axes, as_images, as_pads
-from ._registry import channels_last
+from ._arguments import Ints, as_axes, as_images, as_pads, as_steps
+from ._registry import channels_last, may_be_differentiated
 
 __all__ = [
     "avg_pool1d",
@@ -40,9 +39,9 @@ def _max_pool(
     op = f"max_pool{rank}d"
     images, batched = as_images(op, rank, input)
     taps = as_axes(op, "kernel_size", kernel_size, rank)
-    steps = as_axes(op, "stride", stride, rank) if stride else taps
+    steps = as_steps(op, stride, taps)
     pads, gaps = as_pads(op, padding, rank), as_axes(op, "dilation", dilation, rank)
-    asked = return_indices or (torch.is_grad_enabled() and images.requires_grad)
+    asked = return_indices or may_be_differentiated(images)
     values, indices = operators.max_pool(images, taps, steps, pads, gaps, ceil_mode, asked, channels_last(images))
     if not batched:
         values, indices = values.squeeze(0), indices.squeeze(0)
@@ -182,7 +181,7 @@ def _avg_pool(
     op = f"avg_pool{rank}d"
     images, batched = as_images(op, rank, input)
     taps = as_axes(op, "kernel_size", kernel_size, rank)
-    steps = as_axes(op, "stride", stride, rank) if stride else taps
+    steps = as_steps(op, stride, taps)
     counting = ceil_mode, count_include_pad, divisor_override
     result = operators.avg_pool(images, taps, steps, as_pads(op, padding, rank), *counting, channels_last(images))
     return result if batched else result.squeeze(0)
@@ -349,5 +348,6 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     op = "local_response_norm"
     if isinstance(input, Tensor) and not 3 <= input.dim() <= 5:
         _errors.wrong_rank(op, "input", input.shape)
-    images, _ = as_images(op, input.dim() - 2, input)
+    images, _ = as_images(op, input.dim() - 2 if isinstance(input, Tensor) else 1, input)
+    size = _errors.as_int(op, "size", size, size)
     return operators.local_response_norm(images, size, alpha, beta, k, channels_last(images))
