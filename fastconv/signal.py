@@ -67,7 +67,8 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: Mode = "full", method: Method
     Returns
     -------
     ndarray
-        Of the type that the two promote to: sums of integers are integers, modulo the range of the type.
+        Of the type that the two promote to: direct sums of integers are integers, modulo the range of
+        the type.
 
     Raises
     ------

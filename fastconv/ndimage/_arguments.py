@@ -142,7 +142,8 @@ def as_target(op: str, output: Any, input: Array, complex_result: bool = False) 
     """What `output` says: an array of the input's shape, a type, or by default the type of the input."""
     array = output if isinstance(output, np.ndarray) else None
     if array is not None and (array.shape != input.shape or not array.flags.writeable):
-        raise ValueError(f"{op}: output has shape {array.shape}; needs a writeable array of shape {input.shape}")
+        told = f"has shape {array.shape}" if array.flags.writeable else "is read-only"
+        raise ValueError(f"{op}: output {told}; needs a writeable array of shape {input.shape}")
     if output is None:
         dtype = np.promote_types(input.dtype, np.complex64) if complex_result else input.dtype
         return Target(dtype.newbyteorder("="), input.shape, None)
@@ -150,8 +151,10 @@ def as_target(op: str, output: Any, input: Array, complex_result: bool = False) 
         dtype = np.dtype(output if array is None else array.dtype)
     except TypeError:
         raise TypeError(f"{op}: output is {output!r}; needs an array, a dtype or None") from None
-    if dtype.kind not in ("c" if complex_result else "biuf"):
-        raise TypeError(f"{op}: output is of {dtype}; needs a {'complex' if complex_result else 'real'} dtype")
+    kinds, most = ("c", 16) if complex_result else ("biuf", 8)
+    if dtype.kind not in kinds or dtype.itemsize > most:
+        wanted = "complex" if complex_result else "real"
+        raise TypeError(f"{op}: output is of {dtype}; needs a {wanted} dtype of at most {most} bytes")
     return Target(dtype, input.shape, array)
 
 

@@ -246,6 +246,8 @@ def _extreme(
     borders = as_borders(op, sizes, mode, origin, along, image.ndim)
     target = as_target(op, output, image)
     if window is not None:
+        if image.dtype.kind in "iub" and image.dtype.itemsize < 8:  # SciPy casts it for footprints alone
+            cval = cast(np.array([as_filler(op, cval)]), image.dtype)[0]
         return target.deliver(_largest(op, image, borders, cval, smallest, spread(window, along, image.ndim)))
     filtered = [axis for axis in along if borders[axis] != IDLE]
     # A type that cannot hold all values of the image does not keep their order either: an axis at a time, as SciPy.
