@@ -289,6 +289,16 @@ def test_types_stay(dtype: DTypeLike) -> None:
         assert result.dtype == dtype
 
 
+def test_the_bias_counts_for_the_type(float64: None) -> None:
+    random = np.random.default_rng(0)
+    x, w = random.standard_normal((1, 3, 8, 8), np.float32), random.standard_normal((4, 3, 3, 3), np.float32)
+    bias = random.standard_normal(4)
+    got = ours.conv(x, w, bias)
+    assert got.dtype == np.float64
+    np.testing.assert_allclose(got, fastconv.conv(x.astype(float), w.astype(float), bias), rtol=1e-12)
+    np.testing.assert_allclose(ours.conv(x, w, bias.tolist()), got)
+
+
 def test_types_are_promoted() -> None:
     assert ours.conv(jnp.ones((1, 1, 3), int), jnp.ones((1, 1, 2), int)).dtype == jnp.result_type(float)
     assert ours.conv(np.ones((1, 1, 3), np.float16), np.ones((1, 1, 2), np.float32)).dtype == np.float32

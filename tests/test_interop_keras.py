@@ -241,6 +241,16 @@ def test_types(dtype: str) -> None:
     assert ours.max_pool(x, 2).dtype == ours.adaptive_max_pool(x, 2).dtype == ours.unfold(x, 2).dtype == x.dtype
 
 
+def test_bfloat16_beside_other_types() -> None:
+    short = keras.ops.convert_to_tensor([], "bfloat16").dtype
+    x, w = np.arange(72.0).reshape(1, 6, 6, 2) % 5, np.arange(16.0).reshape(2, 2, 2, 2) % 3
+    want = ours.conv(x, w)
+    for dtype, found in (("int32", short), ("float16", np.float32), ("float64", np.float64)):
+        result = ours.conv(x.astype(short), w.astype(dtype))
+        assert result.dtype == found
+        assert_array_equal(result.astype(np.float64), want.astype(found).astype(np.float64))
+
+
 def test_kernels_are_read_where_they_lie() -> None:
     kernel = np.ones((3, 3, 4, 8), np.float32)
     assert np.shares_memory(ours._filters(kernel), kernel)

@@ -542,6 +542,47 @@ def test_transforms() -> None:
         torch.testing.assert_close(result, right)
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_gradients_of_mapped_maxima() -> None:
+    images = random(3, 2, 4, 8, 8).requires_grad_()
+    torch.func.vmap(lambda x: ours.max_pool2d(x, 2))(images).sum().backward()
+    expected = with_gradients(lambda x: functional.max_pool2d(x, 2), [images.flatten(0, 1)])[1]
+    assert torch.equal(images.grad.flatten(0, 1), expected)
+
+
+def test_graphs_captured_without_gradients_have_them() -> None:
+    model, images = replace(nn.Sequential(nn.Conv2d(4, 6, 3), nn.MaxPool2d(2))), random(2, 4, 8, 8, dtype=torch.float32)
+    with torch.no_grad():
+        captured = torch.export.export(model, (images,)).module()
+    captured(images).sum().backward()
+    model(images).sum().backward()
+    for got, want in zip(captured.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(got.grad, want.grad)
+
+
+def test_windows_as_pytorch_writes_them() -> None:
+    images = random(2, 4, 9, 9)
+    for layer in (
+        nn.MaxPool2d((2,)),
+        nn.AvgPool2d((2,)),
+        nn.MaxPool2d(3, stride=(2,), padding=(1,)),
+        nn.AvgPool2d(2, []),
+    ):
+        expected = layer(images)
+        assert torch.allclose(replace(layer)(images), expected)
+    weight = random(6, 4, 3, 3)
+    window = {"stride": (2,), "padding": (1,), "dilation": [2]}
+    assert ours.conv2d(images, weight, **window).shape == functional.conv2d(images, weight, **window).shape
+
+
+def test_shapes_are_checked_without_data() -> None:
+    weight = torch.empty(6, 4, 3, 3, device="meta")
+    with pytest.raises(ValueError, match="input has 5 channels; needs 4"):
+        ours.conv2d(torch.empty(1, 5, 8, 8, device="meta"), weight)
+    with pytest.raises(ValueError, match="at least one element on each axis"):
+        ours.conv2d(torch.empty(1, 4, 2, 2, device="meta"), weight)
+
+
 def test_no_forward_mode() -> None:
     with forward_ad.dual_level(), pytest.raises(NotImplementedError, match="forward mode AD"):
         ours.conv2d(forward_ad.make_dual(X, X), W)
