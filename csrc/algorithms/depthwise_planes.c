@@ -56,9 +56,11 @@ void fc_depthwise_plan_planes(fc_depthwise_run *run) {
     while (begin < end && block_start(run, end - 1) * step + p->offset[2] + columns_read(p, lanes) > p->in_size[2])
         --end;
     run->panels = piece_of(run, 0, run->panel);
-    /* The last panel may be narrower, and have so many more rows that it is larger. */
-    const fc_depthwise_piece last = piece_of(run, (run->blocks - 1) / run->panel * run->panel, run->blocks);
-    run->room_bytes = fc_max(copy_bytes(p, &run->panels), copy_bytes(p, &last));
+    run->room_bytes = copy_bytes(p, &run->panels);
+    if (run->blocks > run->panel) { /* the last panel may be narrower, and have so many more rows that it is larger */
+        const fc_depthwise_piece last = piece_of(run, (run->blocks - 1) / run->panel * run->panel, run->blocks);
+        run->room_bytes = fc_max(run->room_bytes, copy_bytes(p, &last));
+    }
     if (p->x.axis[2] == item && end - begin >= LEAST_INSIDE && p->x.axis[1] % 2048 != 0) {
         run->inside = piece_of(run, begin, end);
         const int64_t top = fc_ceil_div(fc_max(-p->offset[1], 0), p->stride[1]);
