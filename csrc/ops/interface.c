@@ -19,10 +19,9 @@ const char *fc_status_string(fc_status status) {
     static const char *const TEXT[] = {
         [FC_OK] = "ok",
         [FC_OUT_OF_MEMORY] = "out of memory",
-        [FC_BAD_ARGUMENT] = "a null pointer, an unknown dtype, algorithm, activation, pass or mode, or packed weights "
-                            "for a policy",
+        [FC_BAD_ARGUMENT] = "a null pointer, an unknown dtype, algorithm, pass or mode, or weights packed for a policy",
         [FC_BAD_STRIDE] = "stride must be at least 1",
-        [FC_BAD_DILATION] = "dilation must be at least 1",
+        [FC_BAD_DILATION] = "dilation must be at least 1, and in average pooling no more",
         [FC_BAD_PADDING] = "padding must not be negative, and in pooling smaller than the dilated window",
         [FC_BAD_KERNEL] = "kernel size must be at least 1",
         [FC_BAD_GROUPS] = "groups must be at least 1 and divide input and output channels",
