@@ -137,8 +137,10 @@ typedef struct fc_options {
     fc_activation activation; /* fc_conv_forward and plans only */
     double slope;             /* of FC_LEAKY_RELU */
     const void *packed;       /* fc_conv_forward: weights as fc_conv_pack left them for the algorithm, or NULL */
+    int flush_denormal;       /* 1: subnormal numbers are taken for zeros, where the CPU can (x86-64, aarch64); its
+                                 threads are as before when the call returns */
 } fc_options;
-#define FC_OPTIONS_INIT {sizeof(fc_options), 0, -1, FC_AUTO, FC_IDENTITY, 0.0, NULL}
+#define FC_OPTIONS_INIT {sizeof(fc_options), 0, -1, FC_AUTO, FC_IDENTITY, 0.0, NULL, 0}
 
 /* The same for languages without macros; inline, so that the size is the caller's. */
 static inline void fc_options_init(fc_options *options) {
@@ -364,8 +366,9 @@ FC_API fc_status fc_isa_select(int isa); /* FC_UNSUPPORTED for one that is not u
 /* Elements of a vector; 0 for a set that is not usable. */
 FC_API int fc_isa_lanes(int isa, fc_dtype dtype);
 
-/* Threads of calls that do not say how many, for the whole process: 1 until it is set (importing the Python package sets it
- * to the CPUs of the process). Numbers below 1 count as 1, those above FC_MOST_THREADS as that. */
+/* Threads of calls that do not say how many. Set, it holds for the whole process; numbers below 1 count as 1, those above
+ * FC_MOST_THREADS as that. Until then it is 1 or, where the Python package was imported, the CPUs of the process, though no
+ * more than the calling thread has set by omp_set_num_threads. 1 in a forked child. */
 #define FC_MOST_THREADS 4096
 FC_API int fc_has_openmp(void); /* 0: every call runs on its caller's thread alone */
 FC_API int fc_get_num_threads(void);

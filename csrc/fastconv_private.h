@@ -9,6 +9,9 @@
 /* What the CPU offers, as words between blanks. */
 FC_API const char *fc_cpu_features(void);
 
+/* How many threads a call uses that names no number in a process that names none; at most as many as OpenMP is told. */
+FC_API void fc_set_default_threads(int threads);
+
 /* Runs `rounds` rounds of independent multiply-adds in registers; returns their number. Time it: the arithmetic limit. */
 FC_API int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds);
 

@@ -98,6 +98,7 @@ cdef extern from "fastconv.h" nogil:
         fc_activation activation
         double slope
         const void *packed
+        int flush_denormal
 
     ctypedef struct fc_conv_choice:
         size_t struct_size

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True, freethreading_compatible=True
 """The one door to C: plain ndarrays, ints and tuples parsed into C structs, outputs allocated, the GIL released.
 
 Whatever is not a plain array of a native dtype takes the side door `_coerce` and comes back plain; whatever is wrong is
@@ -26,7 +26,8 @@ cnp.import_array()
 cdef enum:
     RANK = 3  # spatial axes of every C problem; lower ranks use the last ones
 
-# What applies to the calls of this thread or task: (threads or 0, index of an instruction set or -1, algorithm).
+# What applies to the calls of this thread or task: (threads or 0, index of an instruction set or -1, algorithm, whether
+# subnormal numbers are taken for zeros).
 options = ContextVar("fastconv_options", default=None)
 
 cdef object np_ndarray = np.ndarray
@@ -56,6 +57,7 @@ include "_core_plan.pxi"
 
 cdef extern from "fastconv_private.h" nogil:
     const char *fc_cpu_features()
+    void fc_set_default_threads(int threads)
     int64_t fc_fma_rounds(int isa, fc_dtype dtype, int64_t rounds)
     fc_status fc_copy_rounds(int isa, void *dst, const void *src, int64_t bytes, int64_t rounds)
 
@@ -116,6 +118,10 @@ def get_num_threads():
 
 def set_num_threads(int threads):
     fc_set_num_threads(threads)
+
+
+def set_default_threads(int threads):
+    fc_set_default_threads(threads)
 
 
 def clear_scratch():

@@ -150,6 +150,7 @@ cdef int as_options(Op op, object algorithm, object activation, fc_options *resu
     if context is not None:
         result.threads = context[0]
         result.isa = context[1]
+        result.flush_denormal = context[3]
         if isinstance(algorithm, str) and algorithm == "auto":
             algorithm = context[2]
     number = ALGORITHMS.get(algorithm) if isinstance(algorithm, str) else None

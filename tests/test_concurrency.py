@@ -204,6 +204,30 @@ print(digest() == DIGEST == digest(1))
     assert run((import_it if order == "before" else "") + code) == "True"
 
 
+def test_a_second_interpreter_is_refused() -> None:
+    code = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+other = interpreters.create()
+try:
+    failure = interpreters.run_string(other, "import fastconv")  # since 3.13 it is returned
+except interpreters.RunFailedError as error:
+    failure = error
+print("ImportError" in repr(failure) or "ImportError" in str(failure))
+interpreters.destroy(other)
+print(digest() == digest(1))
+"""
+    assert run(code).split() == ["True", "True"]
+
+
+@pytest.mark.skipif(getattr(sys, "_is_gil_enabled", lambda: True)(), reason="this Python has a global lock")
+def test_the_global_lock_stays_off() -> None:
+    code = "print(sys._is_gil_enabled())"
+    assert run(code, PYTHON_GIL="") == "False"
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # How many threads there are by default
 
@@ -271,6 +295,29 @@ def test_variables_are_read_when_it_is_imported() -> None:
     assert run(code, OMP_NUM_THREADS="3", FASTCONV_NUM_THREADS="") == "3"
     assert run(code, OMP_NUM_THREADS="3", FASTCONV_NUM_THREADS="5") == "5"
     assert run(code, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="2", FASTCONV_NUM_THREADS="") == "2"
+
+
+@pytest.mark.skipif(fastconv.runtime.config()["OpenMP"] != "yes", reason="the library was built without OpenMP")
+def test_limits_of_threadpoolctl_bound_what_nobody_chose() -> None:
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+    code = """
+from threadpoolctl import threadpool_limits
+counts = []
+def count():
+    counts.append(fastconv.get_num_threads())
+count()
+for limits in (2, 1, {"openmp": 2}, {"blas": 1}, 100):
+    with threadpool_limits(limits):
+        count()
+with threadpool_limits(1), fastconv.num_threads(2):
+    count()
+count()
+fastconv.set_num_threads(3)
+with threadpool_limits(1):
+    count()
+print(*counts)
+"""
+    assert run(code, OMP_NUM_THREADS="4", FASTCONV_NUM_THREADS="") == "4 2 1 2 4 4 2 4 3"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is not told here")

@@ -167,7 +167,7 @@ static fc_status check_max(const fc_tensor *input, const fc_tensor *output, cons
 fc_status fc_channel_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
                                       const fc_tensor *output, const fc_tensor *indices, fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(output) && (!indices || fc_is_array(indices)));
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     channels_run run = {
         .operand = {*input, *output}, .operands = 2, .as_blocks = 1, .fn = max_block, .rows_of_work = 1};
     fc_status status = take_kernels(&run, dtype, options);
@@ -213,7 +213,7 @@ static void scatter_block(channels_run *run, const block *operands, const pixel_
 fc_status fc_channel_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_tensor *indices,
                                        const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(indices) && fc_is_array(grad_input));
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     channels_run run = {
         .operand = {*grad_input, *grad_output}, .operands = 2, .indices = *indices, .fn = check_indices_block};
     fc_status status = take_kernels(&run, dtype, options);
@@ -262,7 +262,7 @@ fc_status fc_lrn_forward(fc_dtype dtype, const fc_tensor *input, const fc_lrn_pa
                          const fc_tensor *output, fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(output));
     FC_ADOPT(fc_lrn_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     channels_run run = {.operand = {*input, *output}, .operands = 2, .fn = lrn_forward_block, .rows_of_work = 1};
     return run_lrn(&run, dtype, params, options, report);
 }
@@ -272,7 +272,7 @@ fc_status fc_lrn_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc
                           fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(input) && fc_is_array(grad_input));
     FC_ADOPT(fc_lrn_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     channels_run run = {.operand = {*grad_output, *input, *grad_input}, .operands = 3, .fn = lrn_backward_block};
     run.rows_of_work = fc_sum(fc_product(2, input->size[1]), 1);
     return run_lrn(&run, dtype, params, options, report);

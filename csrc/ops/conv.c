@@ -99,7 +99,7 @@ fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tenso
                           fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(weight) && fc_is_array(output));
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK && options->packed && fc_is_policy(options))
@@ -120,7 +120,7 @@ fc_status fc_conv_transpose_grad_input(fc_dtype dtype, const fc_tensor *grad_out
                                        const fc_tensor *grad_input, fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(weight) && fc_is_array(grad_input));
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -138,7 +138,7 @@ fc_status fc_conv_grad_input(fc_dtype dtype, const fc_tensor *grad_output, const
                              fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(weight) && fc_is_array(grad_input));
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -154,7 +154,7 @@ fc_status fc_conv_transpose_forward(fc_dtype dtype, const fc_tensor *input, cons
                                     const fc_tensor *output, fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(weight) && fc_is_array(output));
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK && options->activation != FC_IDENTITY)
@@ -194,7 +194,7 @@ fc_status fc_conv_grad_weight(fc_dtype dtype, const fc_tensor *grad_output, cons
                               fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(input) && fc_is_array(grad_weight));
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -210,7 +210,7 @@ fc_status fc_conv_transpose_grad_weight(fc_dtype dtype, const fc_tensor *grad_ou
                                         const fc_tensor *grad_weight, fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(input) && fc_is_array(grad_weight));
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
     if (status == FC_OK)
@@ -249,7 +249,7 @@ static void grad_bias_task(void *context, int64_t channel, int thread) {
 fc_status fc_conv_grad_bias(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
                             const fc_vector *grad_bias) {
     FC_NEED(fc_is_array(grad_output) && grad_bias && grad_bias->data);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
     const fc_kernels *kernels;
     fc_status status = check(dtype, options, &kernels);
@@ -304,7 +304,7 @@ fc_status fc_conv_pack(fc_dtype dtype, const fc_tensor *weight, const fc_conv_pa
                        void *packed) {
     FC_NEED(fc_is_array(weight) && packed);
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels;
     fc_tensor image, result; /* any will do */
     fc_status status = check(dtype, options, &kernels);

@@ -3,6 +3,7 @@
 #define FC_INTERFACE_H
 
 #include "fastconv.h"
+#include "runtime/float_mode.h"
 
 /* Leaves the function where something is missing. */
 #define FC_NEED(condition)                                                                                             \
@@ -34,5 +35,13 @@ fc_status fc_hand_over(void *theirs, const void *ours, size_t size);
             parameter = &own_##parameter;                                                                              \
         }                                                                                                              \
     } while (0)
+
+/* The same for the options of what computes. Until the function returns, this thread computes as they ask. */
+#define FC_ADOPT_OPTIONS(options)                                                                                      \
+    FC_ADOPT(fc_options, options);                                                                                     \
+    __attribute__((cleanup(fc_leave_float_mode))) fc_float_mode mode_before =                                          \
+        fc_enter_float_mode(fc_float_mode_now() | (options->flush_denormal ? FC_FLUSHES : 0))
+
+static inline void fc_leave_float_mode(const fc_float_mode *before) { fc_enter_float_mode(*before); }
 
 #endif

@@ -134,7 +134,7 @@ static fc_status run_padding(padding_run *run, fc_dtype dtype, const fc_options 
 fc_status fc_pad(fc_dtype dtype, const fc_tensor *input, const int64_t before[FC_SPATIAL], fc_pad_mode mode,
                  const void *value, const fc_options *options, const fc_tensor *output, fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(output) && before && (value || mode != FC_PAD_CONSTANT));
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     padding_run run = {.small = input, .large = output, .before = before, .mode = mode, .value = value};
     return run_padding(&run, dtype, options, 0, report);
 }
@@ -142,7 +142,7 @@ fc_status fc_pad(fc_dtype dtype, const fc_tensor *input, const int64_t before[FC
 fc_status fc_pad_backward(fc_dtype dtype, const fc_tensor *grad_output, const int64_t before[FC_SPATIAL],
                           fc_pad_mode mode, const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(grad_input) && before);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     padding_run run = {.small = grad_input, .large = grad_output, .before = before, .mode = mode};
     return run_padding(&run, dtype, options, 1, report);
 }

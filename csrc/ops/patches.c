@@ -114,7 +114,7 @@ fc_status fc_im2col(fc_dtype dtype, const fc_tensor *input, const int64_t kernel
                     fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(columns) && kernel);
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     patches_run run = {.image = input, .columns = columns};
     return run_patches(&run, dtype, kernel, params, options, report);
 }
@@ -124,7 +124,7 @@ fc_status fc_col2im(fc_dtype dtype, const fc_tensor *columns, const int64_t kern
                     fc_report *report) {
     FC_NEED(fc_is_array(columns) && fc_is_array(output) && kernel);
     FC_ADOPT(fc_conv_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     patches_run run = {.image = output, .columns = columns, .back = 1};
     return run_patches(&run, dtype, kernel, params, options, report);
 }

@@ -295,7 +295,7 @@ fc_status fc_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_p
                               fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(output) && (!indices || fc_is_array(indices)));
     FC_ADOPT(fc_pool_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     fc_pool_run run = {.input = *input, .output = output, .indices = indices};
     return sliding(&run, dtype, params, options, report);
 }
@@ -304,7 +304,7 @@ fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_p
                               const fc_options *options, const fc_tensor *output, fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(output));
     FC_ADOPT(fc_pool_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_status status = fc_check_average(params, report);
     if (status != FC_OK)
         return status;
@@ -315,7 +315,7 @@ fc_status fc_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_p
 fc_status fc_adaptive_max_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
                                        const fc_tensor *output, const fc_tensor *indices, fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(output) && (!indices || fc_is_array(indices)));
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     fc_pool_run run = {.input = *input, .output = output, .indices = indices};
     return adaptive(&run, dtype, options, report);
 }
@@ -323,7 +323,7 @@ fc_status fc_adaptive_max_pool_forward(fc_dtype dtype, const fc_tensor *input, c
 fc_status fc_adaptive_avg_pool_forward(fc_dtype dtype, const fc_tensor *input, const fc_options *options,
                                        const fc_tensor *output, fc_report *report) {
     FC_NEED(fc_is_array(input) && fc_is_array(output));
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     fc_pool_run run = {.input = *input, .output = output, .average = 1};
     return adaptive(&run, dtype, options, report);
 }

@@ -146,7 +146,7 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
                                fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(indices) && fc_is_array(grad_input) && (unsigned)dtype < FC_DTYPES);
     FC_ADOPT_OR_NULL(fc_pool_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     static const int64_t LEAST[FC_AXES] = {0, 1, 1, 1, 1};
     backward_run run = {.grad_output = *grad_output, .indices = *indices, .grad_input = grad_input};
     run.kernels = fc_kernels_for(options->isa, dtype);
@@ -193,7 +193,7 @@ fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
                                const fc_options *options, const fc_tensor *grad_input, fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(grad_input) && (unsigned)dtype < FC_DTYPES);
     FC_ADOPT(fc_pool_params, params);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels = fc_kernels_for(options->isa, dtype);
     if (!kernels)
         return FC_UNSUPPORTED;
@@ -218,7 +218,7 @@ fc_status fc_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
 fc_status fc_adaptive_avg_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, const fc_options *options,
                                         const fc_tensor *grad_input, fc_report *report) {
     FC_NEED(fc_is_array(grad_output) && fc_is_array(grad_input) && (unsigned)dtype < FC_DTYPES);
-    FC_ADOPT(fc_options, options);
+    FC_ADOPT_OPTIONS(options);
     const fc_kernels *kernels = fc_kernels_for(options->isa, dtype);
     if (!kernels)
         return FC_UNSUPPORTED;

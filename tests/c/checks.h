@@ -12,6 +12,8 @@ void check_pool(element type, layout order, const fc_options *options);
 void check_channels(element type, layout order, const fc_options *options);
 void check_patches(element type, layout order, const fc_options *options);
 
+void check_modes(const fc_options *options);
+
 void refuse_conv(const fc_options *options);
 void refuse_pool(const fc_options *options);
 void refuse_channels(const fc_options *options);

@@ -39,6 +39,9 @@ int main(void) {
             continue;
         }
         const long before = checks;
+        snprintf(setting, sizeof setting, "%s", isa);
+        at_case("modes", 0);
+        check_modes(&options);
         for (element type = FLOAT32; type <= FLOAT64; ++type)
             for (layout order = CHANNELS_FIRST; order < LAYOUTS; ++order) {
                 snprintf(setting, sizeof setting, "%s, %s, %s", isa, types[type], orders[order]);
