@@ -290,6 +290,12 @@ def test_the_quota_of_a_control_group_of_the_first_version(quota: str, threads: 
     assert default_threads(4096, {}, root) == threads
 
 
+needs_openmp = pytest.mark.skipif(
+    fastconv.runtime.config()["OpenMP"] != "yes", reason="the library was built without OpenMP"
+)
+
+
+@needs_openmp
 def test_variables_are_read_when_it_is_imported() -> None:
     code = "print(fastconv.get_num_threads())"
     assert run(code, OMP_NUM_THREADS="3", FASTCONV_NUM_THREADS="") == "3"
@@ -297,7 +303,7 @@ def test_variables_are_read_when_it_is_imported() -> None:
     assert run(code, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="2", FASTCONV_NUM_THREADS="") == "2"
 
 
-@pytest.mark.skipif(fastconv.runtime.config()["OpenMP"] != "yes", reason="the library was built without OpenMP")
+@needs_openmp
 def test_limits_of_threadpoolctl_bound_what_nobody_chose() -> None:
     pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
     code = """
