@@ -26,20 +26,22 @@ Array = NDArray[Any]
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LAYERS = (
-    *(((3, 3), channels, size) for channels, size in ((16, 56), (32, 56), (64, 56), (128, 28), (256, 14), (512, 7))),
-    *(((5, 5), channels, size) for channels, size in ((16, 28), (48, 27))),
-    *(((1, 7), channels, size) for channels, size in ((48, 17), (192, 17))),
-    ((1, 3), 384, 8),
+    *(((3, 3), 1, channels, size) for channels, size in ((16, 56), (32, 56), (64, 56), (128, 28), (256, 14), (512, 7))),
+    *(((3, 3), 2, channels, size) for channels, size in ((32, 112), (64, 56), (128, 56), (256, 28), (512, 14))),
+    *(((5, 5), 1, channels, size) for channels, size in ((16, 28), (48, 27))),
+    *(((1, 7), 1, channels, size) for channels, size in ((48, 17), (192, 17))),
+    ((1, 3), 1, 384, 8),
 )
-"""Kernel, channels, size, as SqueezeNet, ResNets and Inception v3 have them; 16 of the filters, which do not meet."""
-FILTERS = 16
+"""Kernel, stride, channels, size, as SqueezeNet, ResNets and Inception v3 have them."""
+FILTERS = 16  # of them, which do not meet
 ALGORITHMS = ("direct", "im2col", "winograd")
 HEAD = """\
 # Accuracy
 
-Made by `bench/accuracy.py` ({seeds} seeds, float32, {isa}, kernels padded to keep the size). The error of a result is
-max|e| / max|y| over the tensor, against sums in float64. Each cell: the worst of all seeds / the median. "plain" adds
-the products one by one into a single float32, channel by channel; filters are normal, scaled by sqrt(2 / terms).
+Made by `bench/accuracy.py` ({seeds} seeds, float32, {isa}, kernels padded to keep the size, "/2": with
+stride 2). The error of a result is max|e| / max|y| over the tensor, against sums in float64. Each cell: the worst of
+all seeds / the median. "plain" adds the products one by one into a single float32, channel by channel; filters are
+normal, scaled by sqrt(2 / terms).
 
 | data | kernel | C | size | plain | direct | im2col | winograd | over plain: worst, median | bound of winograd |
 |---|---|---|---|---|---|---|---|---|---|
@@ -104,7 +106,7 @@ def main() -> None:
     }
     rows = []
     for name, draw in draws.items():
-        for kernel, channels, size in LAYERS:
+        for kernel, stride, channels, size in LAYERS:
             padding = (kernel[0] // 2, kernel[1] // 2)
             errors: dict[str, list[float]] = {"plain": [], **{algorithm: [] for algorithm in ALGORITHMS}}
             bounds = []
@@ -113,19 +115,21 @@ def main() -> None:
                 x = draw(random, (1, channels, size, size)).astype(np.float32)
                 scale = np.sqrt(2 / (math.prod(kernel) * channels))
                 w = (random.standard_normal((FILTERS, channels, *kernel)) * scale).astype(np.float32)
-                exact = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=padding)
+                exact = reference.conv2d(x.astype(np.float64), w.astype(np.float64), None, stride, padding)
                 largest = np.abs(exact).max()
-                errors["plain"].append(np.abs(plainly(x, w, padding) - exact).max() / largest)
+                errors["plain"].append(np.abs(plainly(x, w, padding)[:, :, ::stride, ::stride] - exact).max() / largest)
                 for algorithm in ALGORITHMS:
-                    got = fastconv.conv2d(x, w, padding=padding, algorithm=algorithm)
+                    got = fastconv.conv2d(x, w, None, stride, padding, algorithm=algorithm)
                     errors[algorithm].append(np.abs(got - exact).max() / largest)
-                unit = winograd.roundings(kernel, channels) * 2.0**-24
-                magnitude = winograd.magnitude(x, w, (-padding[0], -padding[1]), (size, size)).max()
+                unit = winograd.roundings(kernel, channels, (stride, stride)) * 2.0**-24
+                offset = (-padding[0], -padding[1])
+                magnitude = winograd.magnitude(x, w, offset, exact.shape[2:], 1, (stride, stride)).max()
                 bounds.append(unit / (1 - unit) * magnitude / largest)
             ratios = (statistic(errors["winograd"]) / statistic(errors["plain"]) for statistic in (max, np.median))
             cells = [f"{max(found):.1e} / {np.median(found):.1e}" for found in errors.values()]
             cells += [", ".join(f"{ratio:.2f}" for ratio in ratios), f"{max(bounds):.0e}"]
-            rows.append(f"| {name} | {kernel[0]}x{kernel[1]} | {channels} | {size} | {' | '.join(cells)} |")
+            window = f"{kernel[0]}x{kernel[1]}{'/2' * (stride == 2)}"
+            rows.append(f"| {name} | {window} | {channels} | {size} | {' | '.join(cells)} |")
             print(rows[-1], flush=True)
     isa = f"instruction set {fastconv.runtime.instruction_sets()[-1]}"
     (args.docs / "accuracy.md").write_text(HEAD.format(seeds=args.seeds, isa=isa) + "\n".join(rows) + "\n" + TAIL)

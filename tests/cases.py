@@ -91,7 +91,7 @@ def can(algorithm: str, geometry: Any, pass_name: str) -> bool:
     if algorithm in GENERAL:
         return True
     if algorithm == "winograd":
-        return winograd_cases.can(geometry) and pass_name in ("forward", "grad_input", "grad_weight")
+        return winograd_cases.can(geometry, pass_name)
     inputs = geometry.filters if pass_name == "grad_input" else geometry.channels
     return pass_name in ("forward", "grad_input", "grad_weight") and inputs == geometry.groups
 

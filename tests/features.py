@@ -155,6 +155,7 @@ WINOGRAD_FORMS: tuple[dict[str, Any], ...] = (
     {"channels": 33, "filters": 5, "padding": 1},
     {"channels": 9, "filters": 5, "padding": 1},
     {"channels": 9, "filters": 5, "kernel": 5, "padding": 2},
+    {"channels": 17, "filters": 5, "stride": 2, "padding": 1},
 )
 WINOGRAD_LINES: tuple[dict[str, Any], ...] = tuple(
     {"channels": 17, "filters": 9, "kernel": kernel, "padding": padding}
@@ -191,6 +192,11 @@ WINOGRAD_CONVS = (
     Conv(sizes=(300,), batch=2, channels=20, filters=36, kernel=7, padding=3, activation="relu"),
     Conv(sizes=(300,), batch=2, channels=20, filters=36, kernel=3, padding=1, last=True),
     Conv(sizes=(3, 12, 13), channels=10, filters=9, kernel=(1, 5, 1), padding=(0, 2, 0)),
+    Conv(sizes=(21, 130), channels=49, filters=21, stride=2, padding=((2, 0), (1, 3)), activation="relu"),
+    Conv(sizes=(22, 31), batch=3, channels=72, filters=36, stride=2, groups=2, padding=1, last=True, flip=True),
+    Conv(sizes=(56, 58), channels=34, filters=20, stride=2, padding=1, view="strided", out="strided"),
+    Conv(sizes=(9, 20, 23), channels=20, filters=18, stride=2, padding=1),
+    Conv(sizes=(5, 13, 14), channels=10, filters=9, kernel=(2, 3, 3), stride=(1, 2, 2), padding=(1, 0, 1), last=True),
 )
 
 

@@ -6,12 +6,14 @@ import math
 import runpy
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from checking import call, operands_of
+from cases import Case, can
+from checking import call, check, operands_of
 from features import WINOGRAD_CONVS
 from geometries import Conv
 from tolerance import assert_identical
@@ -31,6 +33,8 @@ SPLIT = (
     Conv(sizes=(29, 31), batch=3, channels=40, filters=37, kernel=(1, 7), padding=(0, 3)),
     Conv(sizes=(29, 31), batch=3, channels=40, filters=37, kernel=(3, 1), padding=(1, 0), last=True),
     Conv(sizes=(5, 14, 15), batch=2, channels=20, filters=37, padding=1),
+    Conv(sizes=(29, 31), batch=5, channels=20, filters=37, stride=2, padding=1),
+    Conv(sizes=(57, 60), batch=3, channels=70, filters=50, stride=2, padding=1, last=True),
 )
 
 
@@ -43,8 +47,11 @@ def test_the_constants_are_those_of_exact_arithmetic() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("geometry", SPLIT, ids=str)
-@pytest.mark.parametrize("pass_name", ["forward", "grad_input"])
+@pytest.mark.parametrize(
+    ("pass_name", "geometry"),
+    [each for each in product(("forward", "grad_input"), SPLIT) if can("winograd", each[1], each[0])],
+    ids=str,
+)
 def test_same_bits_for_any_threads_and_batch_and_with_a_plan(
     isa: str, pass_name: str, geometry: Conv, dtype: str
 ) -> None:
@@ -63,7 +70,7 @@ def test_same_bits_for_any_threads_and_batch_and_with_a_plan(
     if pass_name == "forward":
         options: dict[str, Any] = {"layout": geometry.layout, "algorithm": "winograd"}
         weight, bias = operands["weight"], operands["bias"]
-        plan = fastconv.ConvPlan(weight, bias, 1, geometry.padding, 1, geometry.groups, **options)
+        plan = fastconv.ConvPlan(weight, bias, geometry.stride, geometry.padding, 1, geometry.groups, **options)
         assert_identical(plan(operands["input"]), results[0], "of a plan")
 
 
@@ -92,12 +99,19 @@ def test_what_is_not_finite_stands_where_plain_sums_put_it(
     isa: str, operand: str, value: str, dtype: str, last: bool
 ) -> None:
     random = np.random.default_rng(5)
-    for trial in range(10):
-        kernel = (3, 5, (1, 7), (3, 1), (3, 3, 3))[trial % 5]
-        channels = (19, 35)[trial // 5]
+    for trial in range(12):
+        kernel, stride = ((3, 1), (5, 1), ((1, 7), 1), ((3, 1), 1), ((3, 3, 3), 1), (3, 2))[trial % 6]
+        channels = (19, 35)[trial // 6]
         sizes = (4, 13, 18) if kernel == (3, 3, 3) else (13, 18)
         geometry = Conv(
-            sizes=sizes, channels=channels, filters=10, kernel=kernel, padding=1, activation="relu", last=last
+            sizes=sizes,
+            channels=channels,
+            filters=10,
+            kernel=kernel,
+            stride=stride,
+            padding=1,
+            activation="relu",
+            last=last,
         )
         operands = dict(operands_of(geometry, dtype))
         changed = spoiled(operands, operand, "weight" if operand == "input" else "input", value, 0.9, random)
@@ -127,9 +141,10 @@ def test_the_gradient_of_the_weights_is_not_finite_where_plain_sums_are_not(
     isa: str, operand: str, value: str, dtype: str, last: bool
 ) -> None:
     random = np.random.default_rng(6)
-    for kernel, padding in ((3, 1), (5, 2), ((1, 7), 0), ((3, 1), (1, 0)), ((3, 3, 3), 1)):
+    forms = ((3, 1, 1), (5, 2, 1), ((1, 7), 0, 1), ((3, 1), (1, 0), 1), ((3, 3, 3), 1, 1), (3, 1, 2))
+    for kernel, padding, stride in forms:
         sizes = (3, 14, 19) if kernel == (3, 3, 3) else (14, 19)
-        geometry = Conv(sizes=sizes, channels=21, filters=18, kernel=kernel, padding=padding, last=last)
+        geometry = Conv(sizes=sizes, channels=21, filters=18, kernel=kernel, stride=stride, padding=padding, last=last)
         operands = dict(operands_of(geometry, dtype))
         changed = spoiled(operands, operand, "grad_output" if operand == "input" else "input", value, 0.3, random)
         got = call(fastconv, geometry, "grad_weight", changed, algorithm="winograd")["grad_weight"]
@@ -138,12 +153,16 @@ def test_the_gradient_of_the_weights_is_not_finite_where_plain_sums_are_not(
 
 
 @pytest.mark.parametrize(
-    ("kernel", "size"),
-    [(3, 7), (3, 14), (3, 28), (3, 56), (5, 28), ((1, 3), 9), ((1, 5), 17), ((1, 7), 28), ((7, 1), 35)],
+    ("kernel", "size", "stride"),
+    [
+        *((3, size, 1) for size in (7, 14, 28, 56)),
+        *((3, size, 2) for size in (7, 14, 28, 56)),
+        *((5, 28, 1), ((1, 3), 9, 1), ((1, 5), 17, 1), ((1, 7), 28, 1), ((7, 1), 35, 1)),
+    ],
     ids=str,
 )
 def test_the_gradient_of_the_weights_has_at_most_twice_the_error_of_plain_sums(
-    isa: str, kernel: int | tuple[int, int], size: int
+    isa: str, kernel: int | tuple[int, int], size: int, stride: int
 ) -> None:
     """Plain: pixel by pixel. The worst of 10 tensors each."""
     kernel_size = kernel if isinstance(kernel, tuple) else (kernel, kernel)
@@ -152,13 +171,13 @@ def test_the_gradient_of_the_weights_has_at_most_twice_the_error_of_plain_sums(
     for seed in range(10):
         random = np.random.default_rng(seed)
         x = random.standard_normal((2, 16, size, size)).astype(np.float32)
-        g = random.standard_normal((2, 8, size, size)).astype(np.float32)
+        g = random.standard_normal((2, 8, *(((size - 1) // stride + 1,) * 2))).astype(np.float32)
         padded = np.pad(x, ((0, 0), (0, 0), *((pad, pad) for pad in padding)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, kernel_size, (2, 3))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, kernel_size, (2, 3))[:, :, ::stride, ::stride]
         products = np.einsum("nkhw,nchwrs->kcrsnhw", g, windows).reshape(8, 16, *kernel_size, -1)
         want = np.einsum("nkhw,nchwrs->kcrs", g, windows, dtype=np.float64, optimize=True)
         plain = products.cumsum(-1, dtype=np.float32)[..., -1]
-        options: dict[str, Any] = {"padding": padding, "algorithm": "winograd"}
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "algorithm": "winograd"}
         got = fastconv.conv2d_grad_weight(g, x, want.shape, **options)
         errors.append(np.abs(got - want).max() / np.abs(want).max())
         plain_errors.append(np.abs(plain - want).max() / np.abs(want).max())
@@ -168,7 +187,7 @@ def test_the_gradient_of_the_weights_has_at_most_twice_the_error_of_plain_sums(
 @pytest.mark.parametrize("geometry", WINOGRAD_CONVS[:7], ids=str)
 def test_exact_is_never_winograd(isa: str, geometry: Conv) -> None:
     operands = operands_of(geometry, "float32")
-    shape, window = geometry.input_shape, (1, geometry.padding, 1, geometry.groups)
+    shape, window = geometry.input_shape, (geometry.stride, geometry.padding, 1, geometry.groups)
     options: dict[str, Any] = {"layout": geometry.layout, "algorithm": "exact"}
     choice = fastconv.choose_algorithm(shape, geometry.weight_shape, *window, **options)
     assert choice.algorithm != "winograd"
@@ -176,10 +195,10 @@ def test_exact_is_never_winograd(isa: str, geometry: Conv) -> None:
     assert_identical(exact, call(fastconv, geometry, "forward", operands, algorithm=choice.algorithm)["output"])
 
 
-def plainly(x: Any, w: Any, padding: tuple[int, int]) -> Any:
+def plainly(x: Any, w: Any, padding: tuple[int, int], stride: int = 1) -> Any:
     """One float32 sum for each output, term by term."""
     x = np.pad(x[0], ((0, 0), *((pad, pad) for pad in padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (1, 2))
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (1, 2))[:, ::stride, ::stride]
     total = np.zeros((len(w), *windows.shape[1:3]), np.float32)
     for c, i, j in np.ndindex(*w.shape[1:]):
         total += w[:, c, i, j][:, None, None] * windows[c, :, :, i, j]
@@ -187,18 +206,19 @@ def plainly(x: Any, w: Any, padding: tuple[int, int]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "channels", "size"),
+    ("kernel", "channels", "size", "stride"),
     [
-        *((3, channels, 20) for channels in (1, 2, 4, 8, 16, 31, 32, 48)),
-        *((3, channels, size) for channels, size in ((32, 14), (64, 14), (256, 7))),
-        *((5, channels, size) for channels, size in ((8, 20), (16, 14), (48, 14))),
-        *(((1, taps), channels, 17) for taps in (3, 5) for channels in (16, 24, 32, 64, 128)),
-        *(((1, 7), channels, 17) for channels in (48, 64, 128)),
+        *((3, channels, 20, 1) for channels in (1, 2, 4, 8, 16, 31, 32, 48)),
+        *((3, channels, size, 1) for channels, size in ((32, 14), (64, 14), (256, 7))),
+        *((3, channels, 28, 2) for channels in (1, 2, 4, 8, 16, 32, 64, 128)),
+        *((5, channels, size, 1) for channels, size in ((8, 20), (16, 14), (48, 14))),
+        *(((1, taps), channels, 17, 1) for taps in (3, 5) for channels in (16, 24, 32, 64, 128)),
+        *(((1, 7), channels, 17, 1) for channels in (48, 64, 128)),
     ],
     ids=str,
 )
 def test_at_most_twice_the_error_of_plain_sums(
-    isa: str, kernel: int | tuple[int, int], channels: int, size: int
+    isa: str, kernel: int | tuple[int, int], channels: int, size: int, stride: int
 ) -> None:
     """The worst of 20 tensors each; log-normal data, where single large elements spoil tiles, by the medians."""
     kernel_size = kernel if isinstance(kernel, tuple) else (kernel, kernel)
@@ -212,11 +232,11 @@ def test_at_most_twice_the_error_of_plain_sums(
             x = draw[data](random, (1, channels, size, size)).astype(np.float32)
             w = random.standard_normal((16, channels, *kernel_size)) * np.sqrt(2 / (math.prod(kernel_size) * channels))
             w = w.astype(np.float32)
-            want = reference.conv2d(x.astype(np.float64), w.astype(np.float64), padding=padding)
+            want = reference.conv2d(x.astype(np.float64), w.astype(np.float64), None, stride, padding)
             largest = np.abs(want).max()
-            got = fastconv.conv2d(x, w, padding=padding, algorithm="winograd")
+            got = fastconv.conv2d(x, w, None, stride, padding, algorithm="winograd")
             errors.append(np.abs(got - want).max() / largest)
-            plain_errors.append(np.abs(plainly(x, w, padding) - want).max() / largest)
+            plain_errors.append(np.abs(plainly(x, w, padding, stride) - want).max() / largest)
         typical = np.median if data == "log-normal" else np.max
         assert typical(errors) <= 2 * typical(plain_errors), data
 
@@ -230,8 +250,10 @@ def test_at_most_twice_the_error_of_plain_sums(
         {"kernel": (3, 5)},
         {"kernel": 7},
         {"kernel": 1},
-        {"stride": 2},
+        {"stride": 3},
         {"stride": (1, 2)},
+        {"stride": 2, "kernel": 5},
+        {"stride": 2, "kernel": (1, 3)},
         {"dilation": 2},
     ],
     ids=str,
@@ -241,3 +263,15 @@ def test_what_it_cannot_do_is_told(changed: dict[str, Any], pass_name: str) -> N
     geometry = Conv(**{"sizes": (11, 12), **changed})
     with pytest.raises(ValueError, match=r"^conv2d.*: algorithm 'winograd' needs a kernel of 3x3, 5x5 or, .*stride"):
         call(fastconv, geometry, pass_name, operands_of(geometry, "float32"), algorithm="winograd")
+
+
+def test_a_strided_gradient_of_the_input_is_none_of_its_own() -> None:
+    geometry = Conv(sizes=(11, 12), stride=2)
+    with pytest.raises(ValueError, match=r"^conv2d_grad_input: algorithm 'winograd' needs .* not in grad_input"):
+        call(fastconv, geometry, "grad_input", operands_of(geometry, "float32"), algorithm="winograd")
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 40), (40, 4)])
+def test_one_output_along_an_axis_has_any_stride(isa: str, sizes: tuple[int, int]) -> None:
+    check(Case(Conv(sizes=sizes, channels=12, stride=2), "forward", "float32", isa, "winograd"))
+    check(Case(Conv(sizes=sizes, channels=12, stride=2), "grad_weight", "float32", isa, "winograd"))

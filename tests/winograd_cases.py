@@ -19,22 +19,26 @@ def _each(value: Any, rank: int) -> tuple[Any, ...]:
 
 
 def pads_before(geometry: Conv | Transpose) -> tuple[int, ...]:
-    """Of an odd kernel with stride and dilation 1."""
+    """Of a kernel with dilation 1."""
     if geometry.padding == "same":
-        return tuple((k - 1) // 2 for k in geometry.kernel_shape)
+        axes = zip(geometry.sizes, geometry.kernel_shape, _each(geometry.stride, geometry.rank), strict=True)
+        return tuple(max((-(-size // step) - 1) * step + taps - size, 0) // 2 for size, taps, step in axes)
     if geometry.padding == "valid":
         return (0,) * geometry.rank
     return tuple(pad[0] if isinstance(pad, tuple) else pad for pad in _each(geometry.padding, geometry.rank))
 
 
-def can(geometry: Geometry) -> bool:
-    """Whether its forward pass and gradients can be computed with algorithm="winograd"."""
-    if not isinstance(geometry, Conv | Transpose):
+def can(geometry: Geometry, pass_name: str) -> bool:
+    """Whether a pass can be computed with algorithm="winograd"."""
+    if not isinstance(geometry, Conv | Transpose) or pass_name not in ("forward", "grad_input", "grad_weight"):
         return False
-    if {*_each(geometry.stride, geometry.rank), *_each(geometry.dilation, geometry.rank)} != {1}:
+    scatters = (pass_name == "grad_input") == isinstance(geometry, Conv)
+    if {*_each(geometry.dilation, geometry.rank)} != {1} or (
+        pass_name != "grad_weight" and scatters and {*_each(geometry.stride, geometry.rank)} != {1}
+    ):
         return False
     try:
-        winograd.forms(geometry.kernel_shape, 1)
+        winograd.forms(geometry.kernel_shape, 1, _each(geometry.stride, geometry.rank))
     except ValueError:
         return False
     return True
@@ -42,19 +46,17 @@ def can(geometry: Geometry) -> bool:
 
 def ran(geometry: Geometry, name: str, dtype: str, algorithm: str | None) -> str:
     """The algorithm that computed a result."""
-    if not can(geometry):
+    pass_name = {"output": "forward"}.get(name, name)
+    if not can(geometry, pass_name):
         return ""
     if algorithm != "auto":
         return algorithm or ""
     shape, layout = geometry.input_shape, geometry.layout
     shape = (1, *shape) if geometry.unbatched else shape
-    pass_name = {"output": "forward"}.get(name, name)
     if isinstance(geometry, Transpose):
         channels, sizes = geometry.filters, output_size(geometry)
         shape = (shape[0], *sizes, channels) if geometry.last else (shape[0], channels, *sizes)
         pass_name = {"output": "grad_input", "grad_input": "forward"}.get(name, name)
-    if pass_name not in ("forward", "grad_input", "grad_weight"):
-        return ""
     window = (geometry.stride, geometry.padding, geometry.dilation, geometry.groups)
     wide = "float64" if dtype == "float64" else "float32"
     options: dict[str, Any] = {"dtype": wide, "layout": layout, "pass_name": pass_name}
@@ -66,7 +68,10 @@ def output_size(geometry: Conv | Transpose) -> tuple[int, ...]:
     weight = np.ones(geometry.weight_shape)
     op = getattr(fastconv.reference, geometry.stem)
     window: tuple[Any, ...] = (geometry.stride, geometry.padding)
-    window += (0, geometry.groups) if geometry.stem == "conv_transpose" else (1, geometry.groups)
+    if isinstance(geometry, Transpose):
+        window += (geometry.output_padding, geometry.groups, geometry.dilation)
+    else:
+        window += (geometry.dilation, geometry.groups)
     return op(ones, weight, None, *window).shape[2:]
 
 
@@ -87,7 +92,9 @@ def _weight_magnitude(geometry: Conv | Transpose, operands: dict[str, Array]) ->
         images.reverse()
     offset = tuple(-pad for pad in pads_before(geometry))
     with np.errstate(invalid="ignore"):
-        result = winograd.gradient_magnitude(*images, offset, geometry.kernel_shape, geometry.groups)
+        result = winograd.gradient_magnitude(
+            *images, offset, geometry.kernel_shape, geometry.groups, _each(geometry.stride, geometry.rank)
+        )
     return np.flip(result, range(2, result.ndim)) if getattr(geometry, "flip", False) else result
 
 
@@ -107,7 +114,8 @@ def magnitude(geometry: Conv | Transpose, name: str, operands: dict[str, Array])
     size = output_size(geometry) if name == "output" else geometry.sizes
     weight = _turned(weight, geometry.groups) if scatters else weight
     with np.errstate(invalid="ignore"):
-        result = winograd.magnitude(image, weight, offset, size, geometry.groups)
+        stride = (1,) * geometry.rank if scatters else _each(geometry.stride, geometry.rank)
+        result = winograd.magnitude(image, weight, offset, size, geometry.groups, stride)
     if name == "output" and getattr(geometry, "bias", False):
         result = result + np.abs(operands["bias"]).reshape(-1, *(1,) * geometry.rank)
     result = np.moveaxis(result, 1, -1) if geometry.last else result
@@ -118,7 +126,10 @@ def terms(geometry: Conv | Transpose, name: str) -> int:
     """Roundings on the way of any term."""
     if name == "grad_weight":
         sizes = output_size(geometry) if geometry.stem == "conv" else geometry.sizes
-        return winograd.gradient_roundings(geometry.kernel_shape, sizes, 1 if geometry.unbatched else geometry.batch)
+        images = 1 if geometry.unbatched else geometry.batch
+        return winograd.gradient_roundings(geometry.kernel_shape, sizes, images, _each(geometry.stride, geometry.rank))
     scatters = (name == "grad_input") == (geometry.stem == "conv")
     channels = geometry.weight_shape[0] // geometry.groups if scatters else geometry.weight_shape[1]
-    return winograd.roundings(geometry.kernel_shape, channels)
+    return winograd.roundings(
+        geometry.kernel_shape, channels, None if scatters else _each(geometry.stride, geometry.rank)
+    )

@@ -1,5 +1,6 @@
 /* Winograd convolution, forward: kernels of 3x3 and 5x5, and of 3, 5 or 7 taps along one axis, from a fraction of the
- * products. F(4x4, 3x3) makes 16 outputs of 36 products in place of 144.
+ * products. F(4x4, 3x3) makes 16 outputs of 36 products in place of 144; with stride 2, F(2x2, 3x3) makes 4 of 25 in place
+ * of 36.
  *
  * Tiles of input elements and filters are transformed, multiplied element by element, summed over channels, and the sums
  * transformed back to outputs (kernels/winograd_form.inc). The sum over channels is, for each element, a matrix product
@@ -220,6 +221,7 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
                                        p->in_size,
                                        run->tiling.form.reach,
                                        p->offset,
+                                       p->stride,
                                        p->kernels->winograd[run->tiling.form.id].input,
                                        depth + p->offset[0],
                                        first,
@@ -274,8 +276,8 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
         const int64_t depth = depths.begin + part / parts;
         c = part % parts * FILTERED;
         const int64_t channels = fc_min(FILTERED, p->in_channels - c);
-        const char *plane =
-            p->x.data + s->n * p->x.batch + (s->depth + depth + p->offset[0]) * p->x.axis[0] + group * p->x.group;
+        const char *plane = p->x.data + s->n * p->x.batch + group * p->x.group +
+                            (s->depth * p->stride[0] + depth + p->offset[0]) * p->x.axis[0];
         for (int64_t k = 0; k < filters; ++k)
             sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + c * p->w.in + depth * p->w.axis[0];
         kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, channels * all_taps);
@@ -283,8 +285,8 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
             for (int64_t i = 0; i < edge[2] && s->column + tile * edge[2] + i < p->out_size[2]; ++i) {
                 const int64_t column = s->column + tile * edge[2] + i;
                 const fc_range taps[FC_SPATIAL] = {{0, 1}, fc_valid_taps(p, 1, row), fc_valid_taps(p, 2, column)};
-                const char *pixel = plane + c * p->x.channel + (row + p->offset[1]) * p->x.axis[1] +
-                                    (column + p->offset[2]) * p->x.axis[2];
+                const char *pixel = plane + c * p->x.channel + (row * p->stride[1] + p->offset[1]) * p->x.axis[1] +
+                                    (column * p->stride[2] + p->offset[2]) * p->x.axis[2];
                 const ptrdiff_t terms = fc_fill_offsets(oa, channels, p->x.channel, taps, p->x.axis);
                 fc_fill_offsets(ob, channels, all_taps * line, taps, weight_axis);
                 kernels->gemm_tile[0][lanes / kernels->lanes - 1](
@@ -405,7 +407,9 @@ static double forward_cost(const fc_problem *p) {
 
 const fc_algorithm fc_winograd_algorithm = {
     .name = "winograd",
-    .needs = "a kernel of 3x3, 5x5 or, along one of height and width, 3, 5 or 7, stride 1 and dilation 1",
+    .needs =
+        "a kernel of 3x3, 5x5 or, along one of height and width, 3, 5 or 7, dilation 1, and stride 1, for 3x3 also "
+        "2, though not in grad_input",
     .supports = fc_winograd_supports,
     .by_default = by_default,
     .forward_cost = forward_cost,

@@ -8,7 +8,7 @@
 enum {
     FC_WINOGRAD_REACH = 8,    /* most elements of a tile along an axis, */
     FC_WINOGRAD_TAPS = 25,    /* of a filter */
-    FC_WINOGRAD_SEGMENT = 56, /* most outputs of a row at once: their image rows fit L1 */
+    FC_WINOGRAD_SEGMENT = 56, /* most steps of tiles across a row at once, in pixels: their image rows fit L1 */
     FC_WINOGRAD_ROW = FC_WINOGRAD_SEGMENT + FC_WINOGRAD_REACH
 };
 
@@ -17,6 +17,7 @@ enum {
 typedef struct fc_winograd_form {
     fc_winograd_form_id id;
     int axes, by_default;
+    int64_t stride; /* of height and width */
     int64_t edge[FC_SPATIAL], reach[FC_SPATIAL];
     int64_t elements;
 } fc_winograd_form;
@@ -25,7 +26,7 @@ typedef struct fc_winograd_form {
  * channels, or pixels, enough, or the last. */
 int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form *form);
 fc_winograd_form fc_winograd_form_of(const fc_problem *p, int grad_weight);
-/* Whether there is a form, and no stride or dilation. */
+/* Whether there is a form, and no dilation. */
 int fc_winograd_supports(const fc_problem *p);
 
 /* Tiles of all images, numbered across rows, rows, depths and the batch. */
@@ -49,6 +50,7 @@ fc_winograd_segment fc_winograd_segment_at(const fc_winograd_tiling *tiling, int
 typedef struct fc_winograd_source {
     const fc_image *image;
     const int64_t *size, *window, *offset; /* along each axis: of the image; of a tile; of the first tile */
+    const int64_t *stride;                 /* pixels of the image an output */
     fc_winograd_input_fn transform;
     int64_t depth;           /* of the image, where outputs of depth 0 are made */
     int64_t first, channels; /* of all groups; at most a line */

@@ -100,13 +100,14 @@ static void line_task(void *context, int64_t task, int thread) {
     const grad_run *run = context;
     const fc_problem *p = run->tiling.p;
     const fc_winograd_transforms *transforms = &p->kernels->winograd[run->tiling.form.id];
-    static const int64_t NONE[FC_SPATIAL] = {0, 0, 0};
+    static const int64_t NONE[FC_SPATIAL] = {0, 0, 0}, ONE[FC_SPATIAL] = {1, 1, 1};
     if (task < run->lines) {
         const int64_t first = task * run->line_channels;
         const fc_winograd_source source = {&p->x,
                                            p->in_size,
                                            run->tiling.form.reach,
                                            p->offset,
+                                           p->stride,
                                            transforms->input,
                                            0,
                                            run->group * p->in_channels + first,
@@ -119,6 +120,7 @@ static void line_task(void *context, int64_t task, int thread) {
                                            p->out_size,
                                            run->tiling.form.edge,
                                            NONE,
+                                           ONE,
                                            transforms->grad_output,
                                            0,
                                            run->group * p->out_channels + first,
@@ -191,8 +193,10 @@ static fc_problem depth_problem(const fc_problem *p, int64_t tap) {
     plane.in_size[0] = plane.out_size[0] = fc_max(outputs.end - outputs.begin, 0);
     plane.w.data += tap * p->w.axis[0];
     plane.offset[0] = 0;
+    plane.stride[0] = 1;
+    plane.x.axis[0] *= p->stride[0];
     if (plane.out_size[0] > 0) {
-        plane.x.data += (outputs.begin + tap + p->offset[0]) * p->x.axis[0];
+        plane.x.data += (outputs.begin * p->stride[0] + tap + p->offset[0]) * p->x.axis[0];
         plane.y.data += outputs.begin * p->y.axis[0];
     }
     return plane;

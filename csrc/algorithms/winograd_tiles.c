@@ -7,9 +7,10 @@ enum { LINE = FC_WINOGRAD_LINE };
 int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form *form) {
     static const struct {
         int axes;
-        int64_t edge, taps, channels, pixels;
+        int64_t edge, taps, stride, channels, pixels;
     } FORMS[FC_WINOGRAD_FORMS] = {
-#define FC_WINOGRAD_FORM(name, axes, outputs, taps, channels, pixels) {axes, outputs, taps, channels, pixels},
+#define FC_WINOGRAD_FORM(name, axes, outputs, taps, stride, channels, pixels)                                          \
+    {axes, outputs, taps, stride, channels, pixels},
 #include "kernels/winograd_forms.inc"
 #undef FC_WINOGRAD_FORM
     };
@@ -18,17 +19,19 @@ int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form
     const int64_t pixels = fc_product(p->out_size[1], p->out_size[2]);
     int found = -1, enough = 0;
     for (int id = 0; id < FC_WINOGRAD_FORMS && !enough; ++id)
-        if (FORMS[id].axes == axes && FORMS[id].taps == taps && (axes == 1 || p->kernel[1] == p->kernel[2])) {
+        if (FORMS[id].axes == axes && FORMS[id].taps == taps && FORMS[id].stride == p->plane_stride &&
+            (axes == 1 || p->kernel[1] == p->kernel[2])) {
             found = id;
             enough = grad_weight ? pixels >= FORMS[id].pixels : p->in_channels >= FORMS[id].channels;
         }
     if (found < 0)
         return 0;
-    *form = (fc_winograd_form){.id = (fc_winograd_form_id)found, .axes = axes, .by_default = enough, .elements = 1};
+    *form = (fc_winograd_form){
+        .id = (fc_winograd_form_id)found, .axes = axes, .by_default = enough, .stride = p->plane_stride, .elements = 1};
     form->edge[0] = form->reach[0] = 1;
     for (int axis = 1; axis < FC_SPATIAL; ++axis) {
         form->edge[axis] = p->kernel[axis] > 1 ? FORMS[found].edge : 1;
-        form->reach[axis] = form->edge[axis] + p->kernel[axis] - 1;
+        form->reach[axis] = (form->edge[axis] - 1) * form->stride + p->kernel[axis];
         form->elements *= form->reach[axis];
     }
     return 1;
@@ -42,10 +45,10 @@ fc_winograd_form fc_winograd_form_of(const fc_problem *p, int grad_weight) {
 
 int fc_winograd_supports(const fc_problem *p) {
     fc_winograd_form form;
-    int plain = 1;
+    int dense = 1;
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
-        plain = plain && p->stride[axis] == 1 && p->dilation[axis] == 1;
-    return plain && fc_winograd_find_form(p, 0, &form);
+        dense = dense && p->dilation[axis] == 1;
+    return dense && fc_winograd_find_form(p, 0, &form);
 }
 
 fc_winograd_tiling fc_winograd_tile(const fc_problem *p, int grad_weight) {
@@ -60,7 +63,8 @@ fc_winograd_segment fc_winograd_segment_at(const fc_winograd_tiling *tiling, int
     const int64_t across = tile % tiling->columns, down = tile / tiling->columns % tiling->rows;
     const int64_t image = tile / tiling->columns / tiling->rows, depths = tiling->p->out_size[0];
     const int64_t *edge = tiling->form.edge;
-    const int64_t count = fc_min(fc_min(end - tile, tiling->columns - across), FC_WINOGRAD_SEGMENT / edge[2]);
+    const int64_t most = FC_WINOGRAD_SEGMENT / (edge[2] * tiling->form.stride);
+    const int64_t count = fc_min(fc_min(end - tile, tiling->columns - across), most);
     return (fc_winograd_segment){image / depths, image % depths, down * edge[1], across * edge[2], count};
 }
 
@@ -91,30 +95,31 @@ static void fill_row(const fc_kernels *kernels, const fc_winograd_source *source
 void fc_winograd_transform(const fc_winograd_tiling *tiling, const fc_winograd_source *source, int64_t begin,
                            int64_t end, fc_winograd_lines to, char *buffer) {
     const ptrdiff_t item = tiling->p->kernels->itemsize, row_bytes = FC_WINOGRAD_ROW * LINE;
-    const int64_t *edge = tiling->form.edge, *window = source->window;
+    const int64_t *edge = tiling->form.edge, *window = source->window, *stride = source->stride;
+    const int64_t down = edge[1] * stride[1], across = edge[2] * stride[2]; /* from tile to tile */
     if (source->channels < LINE / item)
         memset(buffer, 0, (size_t)(FC_WINOGRAD_REACH * row_bytes));
     fc_winograd_segment last = {.count = 0};
     for (int64_t tile = begin; tile < end;) {
         const fc_winograd_segment s = fc_winograd_segment_at(tiling, tile, end);
-        const int64_t pixels = s.count * edge[2] + window[2] - edge[2];
+        const int64_t first_row = s.row * stride[1], pixels = (s.count - 1) * across + window[2];
         const int below = last.count == s.count && last.column == s.column && last.n == s.n && last.depth == s.depth &&
                           last.row + edge[1] == s.row;
         const fc_image *image = source->image;
-        const int64_t depth = s.depth + source->depth;
+        const int64_t depth = s.depth * stride[0] + source->depth;
         const int inside = depth >= 0 && depth < source->size[0];
         const char *plane = image->data + s.n * image->batch + depth * image->axis[0] + source->first * image->channel;
         const char *from[FC_WINOGRAD_REACH];
         for (int64_t r = 0; r < window[1]; ++r) {
-            char *row = buffer + (s.row + r) % window[1] * row_bytes;
-            if (!below || r >= window[1] - edge[1])
-                fill_row(tiling->p->kernels, source, plane, inside ? s.row + r + source->offset[1] : -1,
-                         s.column + source->offset[2], pixels, row);
+            char *row = buffer + (first_row + r) % window[1] * row_bytes;
+            if (!below || r >= window[1] - down)
+                fill_row(tiling->p->kernels, source, plane, inside ? first_row + r + source->offset[1] : -1,
+                         s.column * stride[2] + source->offset[2], pixels, row);
             from[r] = row;
         }
         for (int64_t r = 1; window[1] == 1 && r < window[2]; ++r) /* a line across: from each of its elements */
             from[r] = from[0] + r * LINE;
-        source->transform(to.data, to.element_step, to.tile_step, from, edge[2] * LINE, s.count);
+        source->transform(to.data, to.element_step, to.tile_step, from, across * LINE, s.count);
         to.data += s.count * to.tile_step;
         tile += s.count;
         last = s;

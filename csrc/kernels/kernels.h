@@ -244,7 +244,7 @@ typedef struct fc_winograd_transforms {
 } fc_winograd_transforms;
 
 typedef enum fc_winograd_form_id {
-#define FC_WINOGRAD_FORM(name, axes, outputs, taps, channels, pixels) FC_WINOGRAD_##name,
+#define FC_WINOGRAD_FORM(name, axes, outputs, taps, stride, channels, pixels) FC_WINOGRAD_##name,
 #include "kernels/winograd_forms.inc"
 #undef FC_WINOGRAD_FORM
     FC_WINOGRAD_FORMS

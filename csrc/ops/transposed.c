@@ -47,6 +47,7 @@ static fc_problem phase_problem(const fc_problem *whole, const int64_t residue[F
     fc_problem p = *whole;
     p.in_channels = whole->out_channels;
     p.out_channels = whole->in_channels;
+    p.plane_stride = 1;
     p.x = whole->y;
     p.y = whole->x;
     p.w.in = whole->w.out;

@@ -98,21 +98,22 @@ def _conv_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batc
 
 
 def _winograd_bound(layer: Conv, name: str) -> tuple[int, Callable[..., Array]]:
-    """Roundings, and the sum of magnitudes, of a pass with stride 1."""
+    """Roundings, and the sum of magnitudes, of a pass; the gradient of the input has stride 1."""
     pads = tuple(before for before, _ in layer.pads)
     swaps = name == "grad_input"
     offset = tuple(pad - (taps - 1) if swaps else -pad for pad, taps in zip(pads, layer.kernel_size, strict=True))
     size = layer.size if swaps else layer.output_size
+    stride = (1,) * layer.rank if swaps else layer.strides
 
     def magnitude(image: Array, w: Array, b: Array | None = None) -> Array:
         if swaps:  # channels exchanged within each group, taps turned
             w = w.reshape(layer.groups, -1, *w.shape[1:]).swapaxes(1, 2)
             w = np.flip(w.reshape(-1, *w.shape[2:]), range(2, 2 + layer.rank))
-        total = winograd.magnitude(image, w, offset, size, layer.groups)
+        total = winograd.magnitude(image, w, offset, size, layer.groups, stride)
         return total if b is None else total + np.abs(b).reshape(-1, *(1,) * layer.rank)
 
     channels = (layer.filters if swaps else layer.channels) // layer.groups
-    return winograd.roundings(layer.kernel_size, channels) + 1, magnitude
+    return winograd.roundings(layer.kernel_size, channels, stride) + 1, magnitude
 
 
 def _transposed_passes(layer: Conv, normal: Callable[..., Array], algorithm: str, batch: int) -> Iterator[Pass]:

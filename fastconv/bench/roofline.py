@@ -35,11 +35,12 @@ def executed_flops(problem: Problem, ran: str) -> float:
     image = layer.size if scatters else layer.output_size
     products = problem.batch * layer.weight_shape[0] * layer.weight_shape[1]
     channels = layer.weight_shape[0] // layer.groups if scatters else layer.weight_shape[1]
-    forms = winograd.forms(layer.kernel_size, channels)
+    stride = (1,) * layer.rank if scatters else layer.strides
+    forms = winograd.forms(layer.kernel_size, channels, stride)
     if problem.pass_name == "grad_weight":
-        forms = winograd.gradient_forms(layer.kernel_size, math.prod(image))
+        forms = winograd.gradient_forms(layer.kernel_size, math.prod(image), stride)
     for size, form in zip(image, forms, strict=True):
-        products *= (form.outputs + form.taps - 1) * math.ceil(size / form.outputs)
+        products *= form.products * math.ceil(size / form.outputs)
     return 2.0 * products
 
 

@@ -7,6 +7,9 @@ With interpolation points p_0, ..., p_(n-2) and infinity, and M(x) = (x - p_0) .
     G,   row i:       (1, p_i, p_i^2, ...) / M'(p_i);        last row: (0, ..., 0, 1)
     A^T, column i:    (1, p_i, p_i^2, ...);                  last column: (0, ..., 0, 1)
 
+With stride 2 the first, third, ... tap meet even positions of the input alone, and the others odd ones: a correlation
+with stride 1 each, whose matrices stand side by side. F(2, 3) is F(2, 2) and F(2, 1), of 3 + 2 products.
+
 The gradient of the taps is the transpose of that: g = G^T ((A y) * (B^T d)), y being the gradient of the outputs.
 Along two axes the transforms are applied to the rows of a tile, then to its columns; taps along depth are added one by
 one, which is F(1, r). The points are 0 and pairs +-p.
@@ -48,26 +51,37 @@ class Form(NamedTuple):
 
     outputs: int
     taps: int
+    stride: int = 1
+
+    @property
+    def products(self) -> int:
+        """As many as inputs of a tile."""
+        return (self.outputs - 1) * self.stride + self.taps
 
 
-FORMS = (Form(4, 3), Form(2, 3), Form(2, 5), Form(2, 7))
+FORMS = (Form(4, 3), Form(2, 3), Form(2, 5), Form(2, 7), Form(2, 3, 2))
 
 Matrix = list[list[Fraction]]
 
 
-def forms(kernel_size: tuple[int, ...], channels: int) -> tuple[Form, ...]:
-    """The form along each axis for a kernel and its input channels; ValueError where there is none."""
+def forms(kernel_size: tuple[int, ...], channels: int, stride: tuple[int, ...] | None = None) -> tuple[Form, ...]:
+    """The form along each axis for a kernel, its stride and its input channels; ValueError where there is none."""
+    stride = stride or (1,) * len(kernel_size)
     long = [taps for taps in kernel_size[-2:] if taps > 1]
-    if long not in ([3], [5], [7], [3, 3], [5, 5]):
-        raise ValueError(f"no form of Winograd's algorithm for kernel_size={kernel_size}")
-    outputs = 4 if long == [3] or (long == [3, 3] and channels >= LEAST_CHANNELS) else 2
-    plane = tuple(Form(outputs, taps) if taps > 1 else Form(1, 1) for taps in kernel_size[-2:])
-    return (*(Form(1, taps) for taps in kernel_size[:-2]), *plane)
+    plane = set(stride[-2:])
+    if long not in ([3], [5], [7], [3, 3], [5, 5]) or (plane != {1} and (plane, long) != ({2}, [3, 3])):
+        raise ValueError(f"no form of Winograd's algorithm for kernel_size={kernel_size}, stride={stride}")
+    few = plane == {2} or (long == [3, 3] and channels < LEAST_CHANNELS)
+    outputs = 4 if long[0] == 3 and not few else 2
+    axes = zip(kernel_size, stride, range(-len(stride), 0), strict=True)
+    return tuple(Form(1 if axis < -2 or taps == 1 else outputs, taps, step) for taps, step, axis in axes)
 
 
-def gradient_forms(kernel_size: tuple[int, ...], outputs: int) -> tuple[Form, ...]:
+def gradient_forms(
+    kernel_size: tuple[int, ...], outputs: int, stride: tuple[int, ...] | None = None
+) -> tuple[Form, ...]:
     """The form along each axis for the gradient of the weights, of planes with so many outputs."""
-    return forms(kernel_size, LEAST_CHANNELS if outputs >= LEAST_OUTPUTS else 1)
+    return forms(kernel_size, LEAST_CHANNELS if outputs >= LEAST_OUTPUTS else 1, stride)
 
 
 def times(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
@@ -84,15 +98,35 @@ def points(pairs: tuple[Fraction, ...]) -> list[Fraction]:
     return [Fraction(0), *(sign * p for p in pairs for sign in (1, -1))]
 
 
-def matrices(outputs: int, taps: int, pairs: tuple[Fraction, ...] | None = None) -> tuple[Matrix, Matrix, Matrix]:
+def matrices(outputs: int, taps: int, stride: int = 1) -> tuple[Matrix, Matrix, Matrix]:
     """A^T, G and B^T of F(outputs, taps) by the definition."""
-    n = outputs + taps - 1
     if outputs == 1:
         unit = [[Fraction(i == j) for j in range(taps)] for i in range(taps)]
         return [[Fraction(1)] * taps], unit, unit
-    where = points(PAIRS[n] if pairs is None else pairs)
-    if n != len(where) + 1:
-        raise ValueError(f"F({outputs}, {taps}) needs {n - 1} points")
+    reach = (outputs - 1) * stride + taps
+    at: Matrix = [[] for _ in range(outputs)]
+    g: Matrix = []
+    bt: Matrix = []
+    for first in range(stride):
+        own = range(first, taps, stride)
+        parts = _toom_cook(outputs, len(own))
+        at = [row + more for row, more in zip(at, parts[0], strict=True)]
+        g += [_spread(row, own, taps) for row in parts[1]]
+        bt += [_spread(row, range(first, reach, stride), reach) for row in parts[2]]
+    return at, g, bt
+
+
+def _spread(row: list[Fraction], places: range, length: int) -> list[Fraction]:
+    """The elements of a row at some places, zeros at the others."""
+    result = [Fraction(0)] * length
+    for place, value in zip(places, row, strict=True):
+        result[place] = value
+    return result
+
+
+def _toom_cook(outputs: int, taps: int) -> tuple[Matrix, Matrix, Matrix]:
+    n = outputs + taps - 1
+    where = points(PAIRS[n]) if n in PAIRS else [Fraction(p) for p in range(n - 1)]
     bt, g = [], []
     for i, p in enumerate(where):
         others = [Fraction(1)]
@@ -112,42 +146,45 @@ def matrices(outputs: int, taps: int, pairs: tuple[Fraction, ...] | None = None)
     return at, g, bt
 
 
-def is_exact(outputs: int, taps: int) -> bool:
+def is_exact(outputs: int, taps: int, stride: int = 1) -> bool:
     """Whether A^T ((G g) * (B^T d)) is the correlation, for every pair of unit vectors g and d."""
-    at, g, bt = matrices(outputs, taps)
-    n = outputs + taps - 1
+    at, g, bt = matrices(outputs, taps, stride)
+    n = Form(outputs, taps, stride).products
     return all(
-        sum(at[k][i] * g[i][j] * bt[i][d] for i in range(n)) == (1 if d == k + j else 0)
+        sum(at[k][i] * g[i][j] * bt[i][d] for i in range(n)) == (1 if d == k * stride + j else 0)
         for k in range(outputs)
         for j in range(taps)
         for d in range(n)
     )
 
 
-def roundings(kernel_size: tuple[int, ...], channels: int) -> int:
+def roundings(kernel_size: tuple[int, ...], channels: int, stride: tuple[int, ...] | None = None) -> int:
     """At most so many roundings on the way of any term, from the operands to the result.
 
     The products of a sum and the sums; and, along each axis with P pairs of points, 2 P in B^T, one more than taps in G
-    (one of them in its constants) and P + 2 in A^T, multiplications and additions counted apart.
+    (one of them in its constants) and P + 2 in A^T, multiplications and additions counted apart. With stride 2, where
+    all constants are 1: one, one and two additions.
     """
     depths = math.prod(kernel_size[:-2])
     count = min(channels, SUM) + depths * -(-channels // SUM)
-    for outputs, taps in forms(kernel_size, channels):
+    for outputs, taps, step in forms(kernel_size, channels, stride):
         if outputs > 1:
             pairs = (outputs + taps - 2) // 2
-            count += 2 * pairs + (taps + 1) + (pairs + 2)
+            count += 2 * pairs + (taps + 1) + (pairs + 2) if step == 1 else 4
     return count
 
 
-def gradient_roundings(kernel_size: tuple[int, ...], output_size: tuple[int, ...], images: int) -> int:
-    """Count as `roundings` does for the gradient of the weights: 2 P in B^T, outputs in A and P + 4 in G^T."""
-    shape = gradient_forms(kernel_size, math.prod(output_size[-2:]))
+def gradient_roundings(
+    kernel_size: tuple[int, ...], output_size: tuple[int, ...], images: int, stride: tuple[int, ...] | None = None
+) -> int:
+    """Count as `roundings` does for the gradient of the weights: 2 P in B^T, outputs in A and P + 4 in G^T; or 3."""
+    shape = gradient_forms(kernel_size, math.prod(output_size[-2:]), stride)
     tiles = images * math.prod(-(-size // form.outputs) for size, form in zip(output_size, shape, strict=True))
     count = min(tiles, SUM_TILES) + -(-tiles // SUM_TILES)
-    for outputs, taps in shape:
+    for outputs, taps, step in shape:
         if outputs > 1:
             pairs = (outputs + taps - 2) // 2
-            count += 2 * pairs + outputs + (pairs + 4)
+            count += 2 * pairs + outputs + (pairs + 4) if step == 1 else 3
     return count
 
 
@@ -161,7 +198,12 @@ def _tiles(image: NDArray[Any], axis: int, first: int, count: int, step: int, wi
 
 
 def magnitude(
-    input: NDArray[Any], weight: NDArray[Any], offset: tuple[int, ...], output_size: tuple[int, ...], groups: int = 1
+    input: NDArray[Any],
+    weight: NDArray[Any],
+    offset: tuple[int, ...],
+    output_size: tuple[int, ...],
+    groups: int = 1,
+    stride: tuple[int, ...] | None = None,
 ) -> NDArray[np.float64]:
     """Sum the absolute values of all that is added to make each output, cancelled or not.
 
@@ -176,6 +218,7 @@ def magnitude(
         Along each axis, the input position of the first tap of the first output: minus the padding.
     output_size : tuple of int
     groups : int
+    stride : tuple of int, optional
 
     Returns
     -------
@@ -187,10 +230,10 @@ def magnitude(
     u = np.abs(weight.astype(np.float64))
     u = u.reshape(groups, -1, *u.shape[1:])
     back = []
-    for axis, (outputs, taps) in enumerate(forms(weight.shape[2:], weight.shape[1]), 3):
-        at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(outputs, taps))
-        tiles = -(-output_size[axis - 3] // outputs)
-        v = _tiles(v, axis, offset[axis - 3], tiles, outputs, len(bt)) @ bt.T
+    for axis, form in enumerate(forms(weight.shape[2:], weight.shape[1], stride), 3):
+        at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(*form))
+        tiles = -(-output_size[axis - 3] // form.outputs)
+        v = _tiles(v, axis, offset[axis - 3], tiles, form.outputs * form.stride, len(bt)) @ bt.T
         u = np.moveaxis(u, 3, -1) @ g.T
         back.append(at)
     # v: images, groups, channels, tiles and elements along each axis; u: groups, filters, channels, elements
@@ -210,6 +253,7 @@ def gradient_magnitude(
     offset: tuple[int, ...],
     kernel_size: tuple[int, ...],
     groups: int = 1,
+    stride: tuple[int, ...] | None = None,
 ) -> NDArray[np.float64]:
     """Sum the absolute values of all that is added to make the gradient of each weight, as `magnitude` does.
 
@@ -223,6 +267,7 @@ def gradient_magnitude(
         Along each axis, the input position of the first tap of the first output: minus the padding.
     kernel_size : tuple of int
     groups : int
+    stride : tuple of int, optional
 
     Returns
     -------
@@ -233,11 +278,11 @@ def gradient_magnitude(
     v, u = (a.reshape(len(a), groups, a.shape[1] // groups, *a.shape[2:]) for a in (v, u))
     channels = v.shape[2]
     back = []
-    for axis, (outputs, taps) in enumerate(gradient_forms(kernel_size, math.prod(u.shape[3:][-2:])), 3):
-        at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(outputs, taps))
-        tiles = -(-u.shape[axis] // outputs)
-        v = _tiles(v, axis, offset[axis - 3], tiles, outputs, len(bt)) @ bt.T
-        u = _tiles(u, axis, 0, tiles, outputs, outputs) @ at
+    for axis, form in enumerate(gradient_forms(kernel_size, math.prod(u.shape[3:][-2:]), stride), 3):
+        at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(*form))
+        tiles = -(-u.shape[axis] // form.outputs)
+        v = _tiles(v, axis, offset[axis - 3], tiles, form.outputs * form.stride, len(bt)) @ bt.T
+        u = _tiles(u, axis, 0, tiles, form.outputs, form.outputs) @ at
         back.append(g)
     elements, tiles_of = "xyz"[:rank], "XYZ"[:rank]
     letters = f"{tiles_of}{elements}"
