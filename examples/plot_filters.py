@@ -7,6 +7,8 @@ how steep it is and in which direction, and Canny's detector makes clean edges o
 is :func:`fastconv.conv2d`, :func:`fastconv.max_pool2d`, or one of SciPy's filters as :mod:`fastconv.ndimage` has them.
 """
 
+# sphinx_gallery_thumbnail_number = 3
+
 import matplotlib.pyplot as plt
 import numpy as np
 import scipy.ndimage
@@ -20,7 +22,8 @@ photo = load_sample_image("china.jpg").astype(np.float32) / 255  # height, width
 
 def show(pictures, **style):
     """Pictures side by side, under their titles."""
-    figure, axes = plt.subplots(1, len(pictures), figsize=(12, 8.2 / len(pictures) + 0.3), layout="constrained")
+    size = 12, 8.2 / len(pictures) + 0.3
+    axes = plt.subplots(1, len(pictures), figsize=size, layout="constrained")[1]
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
         ax.imshow(picture, **style)
         ax.set_title(title)
@@ -48,7 +51,7 @@ def each_colour(image, kernel):
 mean = np.full((9, 9), 1 / 81, np.float32)
 bell = np.exp(-(np.arange(-12, 13, dtype=np.float32) ** 2) / (2 * 3**2))
 bell /= bell.sum()
-sharpen = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], np.float32)  # the image, plus what its mean leaves out
+sharpen = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], np.float32)  # and 4 times its excess over the mean around
 
 smooth = each_colour(photo, np.outer(bell, bell))
 show(

@@ -6,8 +6,10 @@ Before networks learnt their features, people were found in photographs by histo
 much slope a small cell has in each of nine directions [1]_. Gradients are a convolution, histograms are average pooling
 of nine channels, and blocks of cells are the windows of :func:`fastconv.im2col`. The result is that of scikit-image.
 
-.. [1] N. Dalal, B. Triggs, "Histograms of oriented gradients for human detection", CVPR 2005.
+.. [1] Navneet Dalal, Bill Triggs, "Histograms of oriented gradients for human detection", CVPR 2005.
 """
+
+# sphinx_gallery_thumbnail_number = 3
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,8 +27,8 @@ grey = photo @ np.array([0.299, 0.587, 0.114])
 # Gradients
 # ---------
 #
-# Plain differences of the two neighbours, which no smoothing improved for this purpose. Where a neighbour is missing,
-# at the border, the difference counts as zero.
+# Plain differences of the two neighbours: the paper found that nothing wider or smoother does better. At the border,
+# where a neighbour is missing, the difference counts as zero.
 
 difference = np.array([-1.0, 0.0, 1.0])
 across = np.pad(fastconv.conv2d(grey[None], difference[None, None, None, :])[0], ((0, 0), (1, 1)))

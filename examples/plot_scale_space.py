@@ -6,9 +6,11 @@ Where is something in a photograph, and how large is it? SIFT's answer [1]_: smo
 Gaussians, subtract each from the next, and stack the differences. A spot of any size is an extremum of this volume, in
 space and in scale at once, and extrema are found by one :func:`fastconv.max_pool3d`.
 
-.. [1] D. G. Lowe, "Distinctive image features from scale-invariant keypoints", International Journal of Computer
+.. [1] David G. Lowe, "Distinctive image features from scale-invariant keypoints", International Journal of Computer
    Vision 60(2), 2004.
 """
+
+# sphinx_gallery_thumbnail_number = 3
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -6,7 +6,7 @@ A window slides over the image. Wherever it stops, what lies in it is multiplied
 summed: one number of the output. How far the window steps, and how far it may reach beyond the image, where zeros are
 taken for the missing numbers, decide the size of the output. The numbers are those of a well-known guide [1]_.
 
-.. [1] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+.. [1] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
 """
 
 import matplotlib.pyplot as plt
@@ -24,12 +24,10 @@ kernel = np.array([[0, 1, 2], [2, 2, 0], [0, 1, 2]])
 def board(ax, title, numbers):
     """Numbers in squares; returns the texts, to be changed later."""
     rows, columns = numbers.shape
-    ax.imshow(np.zeros_like(numbers), cmap="gray_r", extent=(0, columns, rows, 0))
-    ax.set_title(title)
-    ax.set_xticks(range(columns + 1), [""] * (columns + 1))
-    ax.set_yticks(range(rows + 1), [""] * (rows + 1))
-    ax.tick_params(length=0)
-    ax.grid(color="0.8")
+    ax.hlines(range(rows + 1), 0, columns, color="0.8", linewidth=1)
+    ax.vlines(range(columns + 1), 0, rows, color="0.8", linewidth=1)
+    ax.set(title=title, xlim=(-0.1, columns + 0.1), ylim=(rows + 0.1, -0.1), aspect="equal")
+    ax.axis("off")
     return {
         (row, column): ax.text(column + 0.5, row + 0.5, number, ha="center", va="center", fontsize=12)
         for (row, column), number in np.ndenumerate(numbers)
@@ -41,12 +39,12 @@ def slide(stride=1, padding=0):
     framed = np.pad(image, padding)
     output = fastconv.conv2d(image[None], kernel[None, None], stride=stride, padding=padding)[0].astype(int)
     sides = len(framed), len(output)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4), width_ratios=sides, layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6, 3.5), width_ratios=sides, layout="constrained")
     inputs = board(left, f"image 5x5, padding {padding}, stride {stride}", framed)
     for place, text in inputs.items():
         if not all(padding <= index < padding + 5 for index in place):
             text.set_color("0.7")
-    left.add_patch(Rectangle((padding, padding), 5, 5, fill=False, linewidth=2))
+    left.add_patch(Rectangle((padding, padding), 5, 5, fill=False, linewidth=2, zorder=3))
     sums = board(right, f"output {len(output)}x{len(output)}", output)
     window = left.add_patch(Rectangle((0, 0), 3, 3, color="C0", alpha=0.3))
     weights = [left.text(0, 0, number, ha="right", va="bottom", color="C0", fontsize=8) for number in kernel.flat]
@@ -66,8 +64,10 @@ def slide(stride=1, padding=0):
         terms = [f"{number}·{weight}" for number, weight in zip(seen.flat, kernel.flat, strict=True) if number * weight]
         figure.suptitle(f"{' + '.join(terms)} = {output[row, column]}")
 
+    step(0)
     animation = FuncAnimation(figure, step, frames=output.size, interval=700)
     figure.canvas.draw()  # the first frame, where no window opens
+    figure.set_layout_engine("none")  # all others are laid out as this one
     return animation
 
 
