@@ -10,15 +10,18 @@ scikit-learn, matplotlib and tqdm.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads would spin on the cores that fastconv uses
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-import lenet_digits
+import _data
+import _lenet
 import numpy as np
 import torch
 
@@ -30,21 +33,21 @@ Batches = list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]
 
 def batches(seed: int) -> Batches:
     """Digits of 32x32 pixels with their labels, 42 times 32."""
-    images, _, labels, _ = lenet_digits.digits(seed)
+    images, _, labels, _ = _data.digits(seed=seed, centred=True)
     whole = len(images) // BATCH * BATCH
     return [(images[i : i + BATCH], labels[i : i + BATCH]) for i in range(0, whole, BATCH)]
 
 
 def fastconv_epoch(seed: int, data: Batches) -> tuple[Callable[[], list[float]], list[Any]]:
     """A function that trains for one epoch and returns the loss of each step; and the layers."""
-    layers = lenet_digits.lenet5(np.random.default_rng(seed))
+    layers = _lenet.lenet5(np.random.default_rng(seed))
     params = [p for layer in layers for p in layer.params]
-    adam = lenet_digits.Adam(params)
+    adam = _lenet.Adam(params)
 
     def epoch() -> list[float]:
         losses = []
         for x, labels in data:
-            loss, grad = lenet_digits.softmax_cross_entropy(lenet_digits.predict(layers, x), labels)
+            loss, grad = _lenet.softmax_cross_entropy(_lenet.predict(layers, x), labels)
             for layer in reversed(layers):
                 grad = layer.backward(grad)
             adam.step(params, [g for layer in layers for g in layer.grads], RATE)
@@ -58,12 +61,12 @@ def torch_epoch(layers: list[Any], data: Batches) -> Callable[[], list[float]]:
     """The same of a torch net that begins with copies of the same weights."""
     modules: list[torch.nn.Module] = []
     for layer in layers:
-        if isinstance(layer, lenet_digits.Conv):
+        if isinstance(layer, _lenet.Conv):
             filters, channels, size, _ = layer.weight.shape
             conv = torch.nn.Conv2d(channels, filters, size)
             conv.weight.data, conv.bias.data = (torch.from_numpy(p.copy()) for p in layer.params)
             modules += [conv, torch.nn.ReLU()]
-        elif isinstance(layer, lenet_digits.MaxPool):
+        elif isinstance(layer, _lenet.MaxPool):
             modules.append(torch.nn.MaxPool2d(2))
         else:
             dense = torch.nn.Linear(*layer.weight.shape)
