@@ -1,4 +1,4 @@
-"""An epoch of LeNet-5: the net of examples/lenet_digits.py against the same net in PyTorch, from the same weights.
+"""An epoch of LeNet-5: the net of examples/_lenet.py against the same net in PyTorch, from the same weights.
 
     taskset -c 1 python bench/lenet_training.py --threads 1
 

@@ -80,8 +80,8 @@ class Dense:
         return self.weight, self.bias
 
 
-def lenet5(rng: np.random.Generator):
-    """Layers with the output sizes of the paper. The 120 units of C5 are filters that just cover the 5x5 image."""
+def lenet5(rng: np.random.Generator, classes: int = 10):
+    """Layers with the output sizes of the paper; the 120 units of C5 are filters that just cover the 5x5 image."""
     return [
         Conv(rng, 1, 6, first=True),  # C1   6 x 28 x 28
         MaxPool(),  #                   S2   6 x 14 x 14
@@ -89,7 +89,7 @@ def lenet5(rng: np.random.Generator):
         MaxPool(),  #                   S4  16 x  5 x  5
         Conv(rng, 16, 120),  #          C5 120 x  1 x  1
         Dense(rng, 120, 84, relu=True),  # F6
-        Dense(rng, 84, 10, relu=False),  # one score a digit
+        Dense(rng, 84, classes, relu=False),  # one score a digit
     ]
 
 
