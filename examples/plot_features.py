@@ -114,7 +114,7 @@ for name, describe in descriptions.items():
     print(f"{name:35}{seen.shape[1]:5} numbers ", *(f"{score:6.1%}" for score in table[-1]))
 
 figure, axis = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
-axis.imshow(table, cmap="YlGn", vmin=0.2, vmax=1.1, aspect="auto")
+axis.imshow(table, cmap="YlGn", vmin=0.2, vmax=1.4, aspect="auto")
 for (row, column), score in np.ndenumerate(table):
     axis.text(column, row, f"{score:.1%}", ha="center", va="center")
 axis.set_xticks(range(len(tests)), tests)
@@ -123,3 +123,13 @@ axis.xaxis.tick_top()
 axis.tick_params(length=0)
 axis.spines[:].set_visible(False)
 plt.show()
+
+# %%
+# On digits that stand as in training the descriptions are within a few points of each other. On shifted ones:
+#
+# - Pooling pixels over 2x2 helps a little where the shift is no larger than the window; over 1x2, which is blind
+#   sideways alone, it hardly helps.
+# - Edges alone do worse than pixels: a thin line moved by two pixels misses itself. The same answers with their
+#   directions kept do best of what is made by hand, once they are pooled over large cells: HOG.
+# - LeNet-5's convolutions and poolings do not by themselves make it deaf to shifts: trained on digits in the middle it
+#   is no better than HOG. Trained on shifted digits, it is far better than all.
