@@ -17,7 +17,7 @@ from fastconv.arithmetic import Conv, Pool, summary
 x, test_x, y, test_y = digits(32, centred=True)
 rng = np.random.default_rng(0)
 layers = lenet5(rng)
-for epoch, losses in enumerate(train(layers, x, y, 8, rng, shift=2), 1):
+for epoch, losses in enumerate(train(layers, x, y, 6, rng, shift=2), 1):
     print(f"epoch {epoch}: loss {np.mean(losses):.3f}, test accuracy {accuracy(layers, test_x, test_y):.1%}")
 
 
@@ -54,7 +54,7 @@ show(maps.reshape(2, 8, *maps.shape[2:]), "and in the second layer", cmap="magma
 # Of all patches :math:`x` of length 1, a neuron with weights :math:`w` fires most at :math:`x = w/|w|`, where it gives
 # :math:`|w|` and its bias (Cauchy and Schwarz). Two convolutions test that: one gives :math:`w \cdot x` for every patch
 # of the test images, one, of their squares with ones, :math:`|x|^2`. No patch does better than :math:`w/|w|`; the best
-# patches look like it.
+# patches look like it, as far as strokes, which are smooth, can.
 
 dots = fastconv.conv2d(test_x, first.weight)
 lengths = np.sqrt(fastconv.conv2d(test_x**2, np.ones((1, 1, 5, 5), np.float32)))
@@ -112,9 +112,9 @@ for (top, bottom), label in zip(axes.T, (0, 3, 4, 6, 8, 9), strict=True):
     image = test_x[test_y == label][0]
     heat = occlusion(image, label)
     top.imshow(image[0], cmap="gray_r")
-    bottom.imshow(image[0], cmap="gray_r")
-    # A square's result is drawn at its middle.
-    picture = bottom.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.75, extent=(2.5, 28.5, 28.5, 2.5))
+    # A square's result is drawn at its middle, and over it the outline of the digit.
+    picture = bottom.imshow(heat, cmap="inferno", vmin=0, vmax=1, extent=(2.5, 28.5, 28.5, 2.5))
+    bottom.contour(image[0], levels=[image.mean()], colors="tab:cyan", linewidths=1)
     for axis in (top, bottom):
         axis.set(xticks=[], yticks=[], xlim=(-0.5, 31.5), ylim=(31.5, -0.5))
     top.set_title(f"{label}; least {heat.min():.2f}")

@@ -48,8 +48,8 @@ plt.show()
 # %%
 # The filters
 # -----------
-# A wave that travels in direction :math:`\theta` at a speed of :math:`v`, under a bell that fades it out in time, height
-# and width: :math:`\cos 2 \pi f (x \cos\theta + y \sin\theta - v t)`, and the same with a sine. Of the two answers the
+# A wave that travels in direction :math:`\theta` at a speed of :math:`v`, under a bell that fades it out in time and
+# space: :math:`\cos 2 \pi f (x \cos\theta + y \sin\theta - v t)`, and the same with a sine. Of the two answers the
 # squares are added, so that it matters not where in the wave an edge stands: that is the energy. From each filter its
 # mean is taken: an even grey is no motion.
 

@@ -10,7 +10,7 @@ pooling knows it again.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _lenet import Dense, MaxPool, accuracy, predict, train
+from _lenet import Dense, MaxPool, accuracy, train
 from sklearn.linear_model import LogisticRegression
 
 import fastconv
@@ -97,13 +97,11 @@ class MaxPool1d(MaxPool):
 
 # 256 samples, 240 after the first filters, 60 after pooling, 44 after the second filters: all of these are pooled.
 layers = [Conv1d(1, 12, 17), MaxPool1d(4), Conv1d(12, 24, 17), MaxPool1d(44), Dense(rng, 24, len(EVENTS), relu=False)]
-history = []
-for losses in train(layers, x, y, 15, rng, rate=4e-3):
-    history.append((np.mean(losses), accuracy(layers, test_x, test_y)))
+history = [accuracy(layers, test_x, test_y) for _ in train(layers, x, y, 15, rng, rate=4e-3)]
 
 linear = LogisticRegression(max_iter=1000).fit(x[:, 0], y).score(test_x[:, 0], test_y)
 print(f"logistic regression on the samples: {linear:.1%}")
-print(f"1-D convolutions, max over time:    {history[-1][1]:.1%}")
+print(f"1-D convolutions, max over time:    {history[-1]:.1%}")
 
 # %%
 # What it learned
@@ -123,7 +121,7 @@ for name in ("rise", "fall"):
     means[name] = np.mean([answers[i, :, test_starts[i] : test_starts[i] + steps] for i in chosen], axis=0)
 
 figure, (left, middle, *right) = plt.subplots(1, 4, figsize=(12, 3.6), layout="constrained")
-left.plot(range(1, len(history) + 1), [score for _, score in history], "o-", label="1-D convolutions")
+left.plot(range(1, len(history) + 1), history, "o-", label="1-D convolutions")
 left.axhline(linear, color="C1", linestyle="--", label="logistic regression\non the samples")
 left.set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1.02))
 left.legend(frameon=False, loc="center right")

@@ -80,7 +80,7 @@ def distorted(images, matrix, right=0):
     whole = np.eye(4)
     whole[2:, 2:] = matrix
     centre = (np.array(images.shape) - 1) / 2
-    moved = affine_transform(images, whole, centre - whole @ (centre + [0, 0, 0, right]), order=1)
+    moved = affine_transform(images, whole, centre - whole @ (centre + np.array([0, 0, 0, right])), order=1)
     return moved.astype(np.float32)
 
 
