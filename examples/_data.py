@@ -11,6 +11,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -64,3 +65,12 @@ def digits(size: int = 32, seed: int = 0, *, centred: bool = False, most: int | 
     x, test_x = (enlarge(images, size)[:, None] for images in (x, test_x))
     mean = x.mean() if centred else np.float32(0)
     return x - mean, test_x - mean, y, test_y
+
+
+def shifted(images, down: int, right: int, rng: np.random.Generator):
+    """Each image moved at random, by up to so many pixels either way, over background."""
+    framed = np.pad(images, [(0, 0), (0, 0), (down, down), (right, right)], constant_values=images.min())
+    places = sliding_window_view(framed, images.shape[2:], axis=(2, 3))
+    count = len(images)
+    rows, columns = rng.integers(2 * down + 1, size=count), rng.integers(2 * right + 1, size=count)
+    return places[np.arange(count), :, rows, columns]

@@ -7,7 +7,7 @@ ReLU, max pooling, softmax.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from _data import shifted
 
 import fastconv
 
@@ -139,12 +139,8 @@ def accuracy(layers, images, labels) -> float:
 def train(layers, x, labels, epochs: int, rng: np.random.Generator, *, batch: int = 32, rate: float = 2e-3, shift=0):
     """Train the layers in place, by a rate that falls to 0 as half a cosine; yields the losses of each epoch's steps.
 
-    Every time an image is seen it is moved by up to `shift` pixels: a frame of background around it, and a view of all
-    places where a window of its size can stand in that.
+    Every time an image is seen it is moved by up to `shift` pixels.
     """
-    if shift:
-        frame = [(0, 0), (0, 0), (shift, shift), (shift, shift)]
-        moved = sliding_window_view(np.pad(x, frame, constant_values=x.min()), x.shape[2:], axis=(2, 3))
     params = [p for layer in layers for p in layer.params]
     adam = Adam(params)
     batch = min(batch, len(x))
@@ -152,8 +148,7 @@ def train(layers, x, labels, epochs: int, rng: np.random.Generator, *, batch: in
     for _ in range(epochs):
         losses = []
         for chosen in rng.permutation(len(x))[: len(x) // batch * batch].reshape(-1, batch):
-            places = rng.integers(2 * shift + 1, size=(2, batch))
-            seen = moved[chosen, :, *places] if shift else x[chosen]
+            seen = shifted(x[chosen], shift, shift, rng) if shift else x[chosen]
             loss, grad = softmax_cross_entropy(predict(layers, seen), labels[chosen])
             for layer in reversed(layers):
                 grad = layer.backward(grad)

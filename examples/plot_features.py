@@ -10,7 +10,7 @@ convolution, and pooling over places or over directions.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _data import digits
+from _data import digits, shifted
 from _lenet import lenet5, predict, train
 from sklearn.linear_model import LogisticRegression
 
@@ -21,20 +21,12 @@ MARGIN = [(0, 0), (0, 0), (4, 4), (4, 4)]
 x, test_x, y, test_y = digits(16)
 x, test_x = np.pad(x, MARGIN), np.pad(test_x, MARGIN)
 rng = np.random.default_rng(0)
-
-
-def shifted(images, down, right):
-    """Each image moved at random, by up to so many pixels."""
-    places = zip(rng.integers(-down, down + 1, len(images)), rng.integers(-right, right + 1, len(images)), strict=True)
-    return np.stack([np.roll(image, place, axis=(1, 2)) for image, place in zip(images, places, strict=True)])
-
-
 tests = {
     "as in training": test_x,
-    "sideways ±2": shifted(test_x, 0, 2),
-    "up, down ±2": shifted(test_x, 2, 0),
-    "both ±1": shifted(test_x, 1, 1),
-    "both ±2": shifted(test_x, 2, 2),
+    "sideways ±2": shifted(test_x, 0, 2, rng),
+    "up, down ±2": shifted(test_x, 2, 0, rng),
+    "both ±1": shifted(test_x, 1, 1, rng),
+    "both ±2": shifted(test_x, 2, 2, rng),
 }
 
 # %%

@@ -97,7 +97,7 @@ class MaxPool1d(MaxPool):
 
 # 256 samples, 240 after the first filters, 60 after pooling, 44 after the second filters: all of these are pooled.
 layers = [Conv1d(1, 12, 17), MaxPool1d(4), Conv1d(12, 24, 17), MaxPool1d(44), Dense(rng, 24, len(EVENTS), relu=False)]
-history = [accuracy(layers, test_x, test_y) for _ in train(layers, x, y, 15, rng, rate=4e-3)]
+history = [accuracy(layers, test_x, test_y) for _ in train(layers, x, y, 8, rng, rate=4e-3)]
 
 linear = LogisticRegression(max_iter=1000).fit(x[:, 0], y).score(test_x[:, 0], test_y)
 print(f"logistic regression on the samples: {linear:.1%}")
@@ -111,8 +111,7 @@ print(f"1-D convolutions, max over time:    {history[-1]:.1%}")
 # where its event begins: the answers wander from slow filters to fast ones, or back.
 
 filters = layers[0].weight[:, 0]
-power = np.abs(np.fft.rfft(filters, 256)) ** 2
-fastest_first = (power @ np.arange(power.shape[1]) / power.sum(axis=1)).argsort()[::-1]
+fastest_first = np.abs(np.fft.rfft(filters, 256)).argmax(axis=1).argsort()[::-1]
 answers = layers[0].forward(test_x)[:, fastest_first]
 steps = 64 - filters.shape[1] + 1
 means = {}
