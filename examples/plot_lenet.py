@@ -114,7 +114,7 @@ for (top, bottom), label in zip(axes.T, (0, 3, 4, 6, 8, 9), strict=True):
     top.imshow(image[0], cmap="gray_r")
     # A square's result is drawn at its middle, and over it the outline of the digit.
     picture = bottom.imshow(heat, cmap="inferno", vmin=0, vmax=1, extent=(2.5, 28.5, 28.5, 2.5))
-    bottom.contour(image[0], levels=[image.mean()], colors="tab:cyan", linewidths=1)
+    bottom.contour(image[0], levels=[image.mean()], colors="tab:cyan", linestyles="solid")
     for axis in (top, bottom):
         axis.set(xticks=[], yticks=[], xlim=(-0.5, 31.5), ylim=(31.5, -0.5))
     top.set_title(f"{label}; least {heat.min():.2f}")

@@ -106,7 +106,7 @@ for axis in (left, right):
 plt.show()
 
 # %%
-# With one or three labelled images of a digit there is nothing between the ways but luck. With more, the first layers of
-# the old net, frozen or fine-tuned, bring to the new digits what they learned from the old ones: to bear shifts. A net
-# that never saw a shift cannot, however many digits it sees. The third convolution is worse than none: it has learned
-# to tell 0 to 4 apart, and what these have in common with 5 to 9 ends before.
+# With few labelled images there is nothing between the first three ways but luck. With more, the first layers of the
+# old net, frozen or fine-tuned, bring some of what they learned with the old digits to the new ones: to bear shifts.
+# The third convolution is worse than a new one: it has learned to tell 0 to 4 apart, and what these have in common with
+# 5 to 9 ends before.
