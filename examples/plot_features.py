@@ -34,7 +34,7 @@ tests = {
 # ------------------------------------------
 # Sobel's filter turned to eight directions answers where ink begins in that direction; ReLU leaves out where it ends.
 # :func:`fastconv.channel_max_pool` over the eight is the strength of an edge, whatever its direction. What pooling over
-# channels drops, the direction, is what told digits apart; the table shows the price.
+# channels drops, the direction, helps to tell digits apart; the table shows the price.
 
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32) / 8
 angles = np.arange(8) * np.pi / 4
@@ -119,8 +119,7 @@ plt.show()
 # %%
 # On digits that stand as in training the descriptions are within a few points of each other. On shifted ones:
 #
-# - Pooling pixels over 2x2 helps a little where the shift is no larger than the window; over 1x2, which is blind
-#   sideways alone, it hardly helps.
+# - Pooling pixels over 2x2 helps a little, most of all against shifts of one pixel; over 1x2 it helps sideways alone.
 # - Edges alone do worse than pixels: a thin line moved by two pixels misses itself. The same answers with their
 #   directions kept do best of what is made by hand, once they are pooled over large cells: HOG.
 # - LeNet-5's convolutions and poolings do not by themselves make it deaf to shifts: trained on digits in the middle it

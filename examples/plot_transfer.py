@@ -107,6 +107,6 @@ plt.show()
 
 # %%
 # With few labelled images there is nothing between the first three ways but luck. With more, the first layers of the
-# old net, frozen or fine-tuned, bring some of what they learned with the old digits to the new ones: to bear shifts.
+# old net, frozen or fine-tuned, bring a little of what they learned with the old digits: to bear shifts.
 # The third convolution is worse than a new one: it has learned to tell 0 to 4 apart, and what these have in common with
 # 5 to 9 ends before.
