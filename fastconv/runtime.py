@@ -64,9 +64,9 @@ def set_num_threads(num_threads: int) -> None:
 def clear_scratch() -> None:
     """Free the memory kept between calls.
 
-    A call takes its working memory, `Choice.scratch_bytes`, from a pool of the process and gives it back; the pool
-    keeps at most 16 blocks of at most 256 MiB in all, for fresh pages would cost more than the work of a small layer.
-    Calls that run in other threads are not disturbed.
+    A call takes its working memory, which `choose_algorithm` tells, from a pool of the process and gives it back; the
+    pool keeps at most 16 blocks of at most 256 MiB in all, for fresh pages would cost more than the work of a small
+    layer. Calls that run in other threads are not disturbed.
 
     Examples
     --------
@@ -77,7 +77,13 @@ def clear_scratch() -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads a call made here may use; 1 in a library built without OpenMP."""
+    """Return how many threads a call made here may use.
+
+    Returns
+    -------
+    int
+        That of the innermost `num_threads` block, else that of the process; 1 in a library built without OpenMP.
+    """
     if not _core.has_openmp():
         return 1
     held = _core.options.get()

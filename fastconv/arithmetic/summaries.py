@@ -140,7 +140,13 @@ class Summary(Sequence[LayerSummary]):
         return "\n".join([line(head), rule, *map(line, body[:-1]), rule, line(body[-1])])
 
     def to_markdown(self) -> str:
-        """The same table in Markdown."""
+        """The same table in Markdown.
+
+        Returns
+        -------
+        str
+            A line for the header, one for alignment, one a row and one of totals.
+        """
         head, *body = self._cells()
         lines = [head, [":--", *["--:"] * (len(head) - 1)], *body]
         return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |" for cells in lines)
