@@ -34,7 +34,6 @@ exclude_patterns = ["_build"]
 
 # ---- Markdown
 
-myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 # ---- docstrings
@@ -87,9 +86,11 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "fastconv"
 html_theme_options = {
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
 }
+html_sidebars = dict.fromkeys(("overview", "tutorial", "howto", "extending"), [])  # nothing lies below these
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
