@@ -91,7 +91,7 @@ html_theme_options = {
     "secondary_sidebar_items": {"**": ["page-toc"], "benchmarks": []},
 }
 # Nothing lies below the first four; the table of the last is as wide as a page can be.
-html_sidebars = dict.fromkeys(("overview", "tutorial", "howto", "extending", "benchmarks"), [])
+html_sidebars = {page: [] for page in ("overview", "tutorial", "howto", "extending", "benchmarks")}
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
