@@ -164,7 +164,7 @@ fc_status fc_max_pool_backward(fc_dtype dtype, const fc_tensor *grad_output, con
     for (int axis = 0; axis < FC_AXES; ++axis)
         if (indices->size[axis] != grad_output->size[axis])
             return fc_tell(report, FC_BAD_OUTPUT_SIZE, axis < 2 ? -1 : axis - 2, indices->size[axis]);
-    if (params && grad_input->size[0] > 0) {
+    if (params) {
         if ((status = check_windows(grad_input, grad_output, params, report)) != FC_OK)
             return status;
         const fc_pool_grid grid = fc_pool_grid_of(params, grad_input->size + 2, grad_output->size + 2);

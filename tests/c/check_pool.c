@@ -199,6 +199,10 @@ void refuse_pool(const fc_options *options) {
         if (report.value != bad[i])
             fail("the report does not name the index");
     }
+    fc_tensor none[] = {y.t, index.t, dx.t}; /* windows are looked at without images too */
+    for (int i = 0; i < 3; ++i)
+        none[i].size[0] = 0;
+    expect(fc_max_pool_backward(FC_FLOAT64, &none[0], &none[1], &wide, options, &none[2], NULL), FC_BAD_PADDING);
     expect_untouched(&y), expect_untouched(&dx);
     free_array(&x), free_array(&y), free_array(&dx), free_array(&index);
 }
