@@ -253,6 +253,12 @@ def test_the_choice_names_an_algorithm_and_counts_what_is_computed(pass_name: st
     assert forced.bytes_moved == 2 * choice.bytes_moved
 
 
+def test_the_choice_takes_no_longer_for_more_taps() -> None:
+    taps = 2**40  # which took hours, one by one
+    choice = fastconv.choose_algorithm((1, 1, taps + 1), (1, 1, taps))
+    assert choice.flops == 2 * 2 * taps
+
+
 def test_the_choice_sees_neither_batch_nor_threads() -> None:
     one = fastconv.choose_algorithm((1, 64, 14, 14), (64, 64, 3, 3), padding=1)
     with fastconv.num_threads(1):

@@ -75,14 +75,8 @@ const fc_algorithm *fc_choose_grad_weight(const fc_problem *problem, fc_algorith
 /* Taps that meet the input, over all output positions. */
 static double valid_multiply_adds(const fc_problem *p) {
     double all = (double)p->batch * (double)p->groups * (double)p->in_channels * (double)p->out_channels;
-    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-        double reached = 0;
-        for (int64_t tap = 0; tap < p->kernel[axis]; ++tap) {
-            const fc_range positions = fc_valid_positions(p, axis, tap);
-            reached += (double)fc_max(positions.end - positions.begin, 0);
-        }
-        all *= reached;
-    }
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        all *= fc_count_axis(p, axis).met;
     return all;
 }
 
