@@ -1,4 +1,4 @@
-"""The C library as a C program sees it: its header, its symbols, every op against plain loops (c/*.c)."""
+"""The C library as a C program sees it: its header, its symbols, every op against plain loops (c/*.c, fuzz/*.c)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,16 @@ def test_kernel_check(tmp_path: Path) -> None:
     assert re.search(r"^all \d+ checks passed$", output, re.MULTILINE)
     for isa in fastconv.runtime.instruction_sets():
         assert re.search(rf"^{isa} +[1-9]\d* checks$", output, re.MULTILINE), f"{isa} was not checked:\n{output}"
+
+
+def test_what_the_fuzzer_found_of_interest(tmp_path: Path) -> None:
+    """The corpus of .ci/fuzz, without its sanitizers: refusals, results against plain loops, gaps."""
+    program, corpus = tmp_path / "replay", sorted((ROOT / "tests" / "fuzz" / "corpus").iterdir())
+    sources = sorted({*(ROOT / "tests" / "fuzz").glob("*.c")} - {ROOT / "tests" / "fuzz" / "threads.c"})
+    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{HEADER.parent}"]
+    link = [f"-L{LIBRARY_FOLDER}", "-lfastconv", "-lm", f"-Wl,-rpath,{LIBRARY_FOLDER}"]
+    run(*tool("CC", "cc"), *flags, *sources, "-o", program, *link)
+    assert run(program, *corpus) == f"{len(corpus)} inputs\n"
 
 
 # ---- headers
