@@ -23,7 +23,8 @@ def as_array(op: object, name: str, value: Any, kinds: str = "biuf") -> np.ndarr
     try:
         if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
             value = np.from_dlpack(value)
-        array = np.asarray(value)
+        with _memory_for(op, f"{name} as an array"):
+            array = np.asarray(value)
     except (ValueError, TypeError, BufferError, RuntimeError) as error:
         raise ValueError(f"{op}: {name} is no array: {error}") from None
     if array.dtype.kind not in kinds or array.dtype.itemsize > (16 if array.dtype.kind == "c" else 8):
@@ -49,18 +50,18 @@ def _plain(
 
 
 def _behaved(op: object, name: str, array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    with _memory_for(op, name, array, dtype):
+    with _memory_for(op, f"{name}, shape {array.shape}, as {dtype}"):
         converted = array.astype(dtype, copy=False)
         whole = all(stride % dtype.itemsize == 0 for stride in converted.strides)
         return converted if converted.flags.aligned and whole else converted.copy()
 
 
 @contextmanager
-def _memory_for(op: object, name: str, array: np.ndarray[Any, Any], dtype: Any) -> Iterator[None]:
+def _memory_for(op: object, what: str) -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        raise MemoryError(f"{op}: no memory for {name}, shape {array.shape}, as {dtype}") from None
+        raise MemoryError(f"{op}: no memory for {what}") from None
 
 
 def call(
@@ -91,7 +92,7 @@ def call_keeping_type(
     array = as_array(op, "input", input)
     if array.dtype.kind == "f":
         return call(function, op, {"input": array}, rank, rest, out)
-    with _memory_for(op, "input", array, np.dtype(np.float64)):
+    with _memory_for(op, f"input, shape {array.shape}, as float64"):
         plain, back = (_moved if moves else _ranked)(array)
     return _delivered(op, function(rank, plain, *rest, None), back, (input,), out)
 
@@ -108,7 +109,7 @@ def call_pad(
     kept = _as_type(op, value, array.dtype) if number == number else None
     if kept is None or kept != value:
         raise ValueError(f"{op}: value is {value!r}; needs a value of the input's dtype {array.dtype}")
-    with _memory_for(op, "input", array, np.dtype(np.float64)):
+    with _memory_for(op, f"input, shape {array.shape}, as float64"):
         plain, back = _moved(array)
     filler = float(_moved(np.array(kept))[0])
     return _delivered(op, function(rank, plain, padding, mode, filler, layout, None), back, (input,), out)

@@ -209,21 +209,19 @@ cdef int check_grad_output(Op op, object grad_output, const fc_tensor *y, int64_
     return 0
 
 
-def conv_grad_bias(int rank, grad_output, layout):
+cdef object conv_grad_bias(Op op, object grad_output, object layout):
     """The sum of a plain grad_output over everything but its channels."""
-    cdef Op op = Op.__new__(Op)
     cdef fc_tensor y
     cdef fc_vector b
     cdef fc_options opts
     cdef fc_status status
-    cdef int last, typenum
-    op.base, op.suffix, op.rank = "conv", "_backward", rank
+    cdef int last, rank, typenum
     typenum = cnp.PyArray_TYPE(grad_output)
     rank = rank_of(op, cnp.PyArray_NDIM(grad_output), "grad_output", grad_output.shape)
     last = as_layout(op, layout, rank)
     view(op, "grad_output", grad_output, rank, last, &y)
     as_options(op, "auto", None, &opts)
-    result = np.empty(y.size[1], grad_output.dtype)
+    result = allocate(op, y.size, 0, False, False, typenum)
     b.data, b.size, b.stride = cnp.PyArray_DATA(result), y.size[1], 1
     with nogil:
         status = fc_conv_grad_bias(<fc_dtype>(typenum != cnp.NPY_FLOAT32), &y, &opts, &b)
@@ -247,13 +245,16 @@ def conv_backward(int rank, grad_output, input, weight, stride, padding, dilatio
     check_backward(op, grad_output, input, weight, stride, padding, dilation, groups, layout, flip, algorithm)
     geometry = (stride, padding, dilation, groups, layout, flip, algorithm, None)
     grad_input = grad_weight = grad_bias = None
-    with _errors.called_as(op):
+    # No `with`: Cython's takes it that an exception has a traceback, which it has not where Python finds no memory.
+    try:
         if "input" in needs:
             grad_input = conv_grad_input(rank, grad_output, weight, input.shape, *geometry)
         if "weight" in needs:
             grad_weight = conv_grad_weight(rank, grad_output, input, weight.shape, *geometry)
         if "bias" in needs:
-            grad_bias = conv_grad_bias(rank, grad_output, layout)
+            grad_bias = conv_grad_bias(op, grad_output, layout)
+    except (MemoryError, ValueError) as error:
+        raise _errors.told_as(op, error) from None
     return grad_input, grad_weight, grad_bias
 
 

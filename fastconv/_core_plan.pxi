@@ -49,7 +49,8 @@ cdef class PackedWeights:
         cdef bint same
         if self.forks != forks:  # whoever held the lock has stayed with the parent
             self.lock, self.forks = threading.Lock(), forks
-        with self.lock:
+        self.lock.acquire()  # no `with`: see conv_backward
+        try:
             same = self.choice_isa == isa and self.choice_policy == policy
             for i in range(1, 2 + RANK):  # the choice does not see the batch
                 same = same and self.input.size[i] == x.size[i] and self.input.stride[i] == x.stride[i]
@@ -74,6 +75,8 @@ cdef class PackedWeights:
                 self.packs = [*self.packs[1 - PACKS_KEPT:], (key, buffer)]
             opts.packed = aligned(buffer)
             return buffer
+        finally:
+            self.lock.release()
 
     cdef object pack(self, Op op, fc_dtype dtype, const fc_tensor *w, const fc_conv_params *params,
                      const fc_options *opts):

@@ -104,7 +104,7 @@ def conv_transpose_backward(int rank, grad_output, input, weight, stride, paddin
     cdef int64_t extra[RANK]
     cdef int64_t expected[RANK]
     cdef double began
-    cdef int last, batched, typenum, generic = rank
+    cdef int last, batched, typenum
     op.base, op.suffix, op.rank = "conv_transpose", "_backward", rank
     needs = _errors.as_needs(op, needs)
     if not (is_plain(grad_output) and is_plain(input) and is_plain(weight)) or not (
@@ -156,5 +156,5 @@ def conv_transpose_backward(int rank, grad_output, input, weight, stride, paddin
                          stride=stride, padding=padding, output_padding=output_padding, groups=groups,
                          dilation=dilation)
     if "bias" in needs:
-        grad_bias = conv_grad_bias(generic, grad_output, layout)
+        grad_bias = conv_grad_bias(op, grad_output, layout)
     return grad_input, grad_weight, grad_bias

@@ -7,8 +7,7 @@ by then. Functions that return convert a value; the others raise.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -294,13 +293,11 @@ def geometry(op: object, reason: str, memory: bool, **facts: Any) -> NoReturn:
     raise ValueError(f"{op}: {reason}: {_listed(facts)}")
 
 
-@contextmanager
-def called_as(op: object) -> Iterator[None]:
-    """What conv_backward is made of has had its arguments checked; what can still be told is told in its name.
+def told_as(op: object, error: MemoryError | ValueError) -> MemoryError | ValueError:
+    """An error of a call that `op` is made of, in its name.
 
-    That is, no memory, or an algorithm that has no such gradient.
+    What conv_backward is made of has had its arguments checked; what can still be told is no memory, or an algorithm
+    that has no such gradient.
     """
-    try:
-        yield
-    except (MemoryError, ValueError) as error:
-        raise type(error)(f"{op}: {str(error).partition(': ')[2]}") from None
+    text = str(error).partition(": ")[2]  # nothing where Python or NumPy found no memory
+    return MemoryError(f"{op}: {text or 'no memory'}") if isinstance(error, MemoryError) else ValueError(f"{op}: {text}")
