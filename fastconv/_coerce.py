@@ -142,18 +142,23 @@ def _moved(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Back]:
     return array.astype(dtype, copy=False).view(np.float64), lambda result: result.view(dtype)
 
 
+def _converted(op: object, result: np.ndarray[Any, Any], convert: Back) -> np.ndarray[Any, Any]:
+    with _memory_for(op, f"a result of shape {result.shape}"):
+        return convert(result)
+
+
 def _delivered(op: object, result: Any, convert: Back, inputs: Iterable[Any], out: Any) -> Any:
     """A result, or values and indices, in the type asked for: as they are, or written to `out`."""
     if isinstance(result, tuple):
-        values, indices = result
+        values, indices = _converted(op, result[0], convert), result[1]
         if out is None:
-            return convert(values), indices
-        targets, values = _errors.as_pair(op, out), convert(values)
+            return values, indices
+        targets = _errors.as_pair(op, out)
         _errors.check_out(op, "out", targets[0], values.shape, values.dtype, inputs)
         _errors.check_out(op, "out", targets[1], indices.shape, indices.dtype, (*inputs, targets[0]))
         targets[0][...], targets[1][...] = values, indices
         return targets
-    result = convert(result)
+    result = _converted(op, result, convert)
     if out is None:
         return result
     _errors.check_out(op, "out", out, result.shape, result.dtype, inputs)
@@ -166,7 +171,10 @@ def call_backward(
 ) -> tuple[Any, ...]:
     plain, dtype = _plain(op, arrays)
     gradients = function(rank, *plain, *rest)
-    return tuple(None if gradient is None else gradient.astype(dtype, copy=False) for gradient in gradients)
+    return tuple(
+        None if gradient is None else _converted(op, gradient, lambda plain: plain.astype(dtype, copy=False))
+        for gradient in gradients
+    )
 
 
 def as_indices(op: object, indices: Any) -> np.ndarray[Any, Any]:
@@ -176,4 +184,5 @@ def as_indices(op: object, indices: Any) -> np.ndarray[Any, Any]:
         raise TypeError(f"{op}: indices has dtype {array.dtype}; needs integers, as max pooling returns them")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{op}: indices holds {array.max()}; needs positions in a plane of the input")
-    return np.array(array, np.int64)
+    with _memory_for(op, f"indices, shape {array.shape}, as int64"):
+        return np.array(array, np.int64)

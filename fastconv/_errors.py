@@ -300,4 +300,6 @@ def told_as(op: object, error: MemoryError | ValueError) -> MemoryError | ValueE
     that has no such gradient.
     """
     text = str(error).partition(": ")[2]  # nothing where Python or NumPy found no memory
-    return MemoryError(f"{op}: {text or 'no memory'}") if isinstance(error, MemoryError) else ValueError(f"{op}: {text}")
+    return (
+        MemoryError(f"{op}: {text or 'no memory'}") if isinstance(error, MemoryError) else ValueError(f"{op}: {text}")
+    )
