@@ -161,9 +161,9 @@ def choose_algorithm(input_shape, weight_shape, stride, padding, dilation, group
         status = fc_conv_output_size(&x.size[2], &w.size[2], &params, &y.size[2], &report)
     if status == FC_OK:
         y.size[0], y.size[1] = x.size[0], w.size[0]
-        dense_strides(&x, last)
-        dense_strides(&y, last)
-        dense_strides(&w, False)
+        dense_strides(&x, rank, last)
+        dense_strides(&y, rank, last)
+        dense_strides(&w, rank, False)
         x.data = w.data = y.data = NULL
         fc_conv_choice_init(&choice)
         status = fc_conv_choose(<fc_dtype>wide, <fc_conv_pass><int>PASSES.index(pass_name),
@@ -180,14 +180,15 @@ def choose_algorithm(input_shape, weight_shape, stride, padding, dilation, group
             int(elements) * (8 if wide else 4), choice.scratch_bytes)
 
 
-cdef void dense_strides(fc_tensor *tensor, bint last) noexcept:
+cdef void dense_strides(fc_tensor *tensor, int rank, bint last) noexcept:
+    """Those of a dense array; of axes that it does not have 0, as view() leaves them: the choice looks at them."""
     cdef int64_t step = 1
     cdef int axis
     if last:
         tensor.stride[1] = 1
         step = tensor.size[1]
     for axis in range(1 + RANK, 1, -1):
-        tensor.stride[axis] = step
+        tensor.stride[axis] = step if axis >= 2 + RANK - rank else 0
         step *= tensor.size[axis]
     if not last:
         tensor.stride[1] = step

@@ -161,7 +161,8 @@ class Choice(NamedTuple):
     bytes_moved : int
         Input, weights and output once each: what cannot be avoided.
     scratch_bytes : int
-        Memory that the call takes beside its arrays, with the threads it may use here.
+        Memory that the call takes beside its arrays, with the threads it may use here. A bias is not looked at; a copy
+        of it is the most that is added.
     """
 
     algorithm: str
