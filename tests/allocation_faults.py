@@ -80,7 +80,7 @@ def fail_each(
         try:
             result = run()
         except MemoryError as error:
-            told = f"{error!r}"  # itself it would keep what the call held
+            told = f"{error}"  # the error itself would keep what the call held
         failed = HOOK.allocations_asked() >= n
         HOOK.fail_at(0)
         fastconv.clear_scratch()
@@ -228,7 +228,7 @@ def conversions() -> dict[str, Callable[[], Any]]:
         "avg_pool2d": lambda: fastconv.avg_pool2d(whole, 2),
         "avg_pool2d_backward": lambda: fastconv.avg_pool2d_backward(values, x.shape, 2),
         "adaptive_avg_pool2d": lambda: fastconv.adaptive_avg_pool2d(x, 4),
-        "adaptive_max_pool2d": lambda: fastconv.adaptive_max_pool2d(long, 4, True),
+        "adaptive_max_pool2d, int64": lambda: fastconv.adaptive_max_pool2d(long, 4, True),
         "channel_max_pool": lambda: fastconv.channel_max_pool(whole, 2, True),
         "local_response_norm": lambda: fastconv.local_response_norm(half, 3),
         "local_response_norm_backward": lambda: fastconv.local_response_norm_backward(x, x, 3),
@@ -250,12 +250,16 @@ def numpy() -> None:
 # ---- Python's
 
 
+BEYOND_US = ("conv2d, list", "max_pool2d, int64", "adaptive_max_pool2d, int64")
+"""A list takes an allocation for each element, and np.unique ends in a SystemError where Python finds no memory."""
+
+
 def python() -> None:
     """Fails one allocation of Python's after the other, until a call has made no more; and from one on, all."""
     import _testcapi
 
     for name, run in conversions().items():
-        if name == "conv2d, list":  # an allocation for each element
+        if name in BEYOND_US:
             continue
         right = arrays_of(run())
         for step in (1, 0):
@@ -269,6 +273,10 @@ def python() -> None:
                     result = run()
                 except MemoryError:
                     unharmed = -1
+                except RuntimeError as error:  # as which threading.Lock tells it
+                    if "allocate lock" not in str(error):
+                        raise
+                    unharmed = -1
                 finally:
                     _testcapi.remove_mem_hooks()
                 unharmed += 1
@@ -279,12 +287,49 @@ def python() -> None:
             check(name, run(), right)
 
 
+# ---- what calls take
+
+
+def scratch(share: str) -> None:
+    """The block that a convolution takes is as large as choose_algorithm says, in whole pages; or it takes none."""
+    watch("libfastconv")
+    totals["exactly"] = 0
+    for case in cases(["conv"], int(share)):
+        geometry, plain = case.geometry, {"plain"}
+        if case.pass_name == "backward" or case.dtype == "float16" or geometry.flip or geometry.batch == 0:
+            continue
+        if {geometry.view, geometry.weight_view, geometry.out or "plain"} != plain:
+            continue  # choices depend on strides, which choose_algorithm takes to be those of dense arrays
+        shape = (1, *geometry.input_shape) if geometry.unbatched else geometry.input_shape
+        with fastconv.runtime._force_isa(case.isa):
+            promised = fastconv.choose_algorithm(
+                shape,
+                geometry.weight_shape,
+                geometry.stride,
+                geometry.padding,
+                geometry.dilation,
+                geometry.groups,
+                dtype=case.dtype,
+                layout=geometry.layout,
+                algorithm=case.algorithm,
+                pass_name=case.pass_name,
+            ).scratch_bytes
+        operands = operands_of(geometry, case.dtype) | {"bias": None}
+        fastconv.clear_scratch()
+        HOOK.fail_at(0)
+        call_into(case, operands)
+        taken, most = HOOK.bytes_peak(), -(-(promised + HEADER) // PAGE) * PAGE
+        assert taken <= most, f"{case}: {taken} bytes were taken, {promised} promised"
+        totals["calls"] += 1
+        totals["exactly"] += taken == most or taken == promised == 0
+
+
 # ---- main
 
 
 def main(what: str, *arguments: str) -> None:
     faulthandler.enable()
-    {"library": library, "plans": plans, "numpy": numpy, "python": python}[what](*arguments)
+    {"library": library, "plans": plans, "numpy": numpy, "python": python, "scratch": scratch}[what](*arguments)
     print(json.dumps(totals))
 
 
