@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def test_each_allocation_of_the_library_fails(hook: str, stems: tuple[str, ...])
 def test_each_allocation_fails(hook: str, whose: str) -> None:
     if whose == "python":
         pytest.importorskip("_testcapi", reason="this Python has no hooks that let its allocations fail")
+        if sys.version_info >= (3, 12):
+            pytest.skip("whether this Python itself outlives failures of its allocations has not been tried")
     counted = faults(hook, whose)
     assert counted["failures"] > counted["calls"]
 
@@ -48,6 +51,6 @@ def test_scratch_is_what_was_promised(hook: str) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc/self/statm")
 def test_many_calls_of_random_shapes_stay_flat() -> None:
-    """Between a tenth of the calls and the end: what a leak of one cache line a call would take is far more."""
+    """From a tenth of the calls to the end; a leak of 170 bytes a call would show in 20,000."""
     told = run("random_calls.py", CALLS)
     assert told["grown"] < 3 << 20, f"{told['grown']} bytes more after {CALLS} calls: {told['sampled']}"
