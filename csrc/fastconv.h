@@ -209,7 +209,7 @@ typedef struct fc_conv_choice {
     size_t struct_size;
     fc_algorithm_id algorithm; /* never a policy; where a gradient falls into several problems, that of the largest */
     double multiply_adds;      /* of valid taps: padding is not multiplied */
-    int64_t scratch_bytes;     /* of a call without packed weights */
+    int64_t scratch_bytes;     /* of a call without packed weights or bias; of a bias, a copy at most is added */
     int64_t packed_bytes;      /* of the weights; 0: they are read as they lie */
     double cost
         [FC_ALGORITHM_SLOTS]; /* estimates for one image, in vector multiply-adds; 0: cannot, may not, or a policy */
