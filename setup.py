@@ -8,7 +8,9 @@ FASTCONV_EMULATE=1 compiles every set without its instructions, so that tests ru
 
 import copy
 import os
+import struct
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 from typing import NamedTuple
@@ -71,6 +73,47 @@ int probe(void) {
 }
 """
 
+INSTALL = (
+    "Install gcc >= 11 or clang >= 14 (Debian: apt install gcc; Fedora: dnf install gcc; Alpine: apk add gcc musl-dev; "
+    "macOS: xcode-select --install), or name it in CC. Or take a wheel, which needs no compiler: "
+    "pip install --only-binary fastconv fastconv"
+)
+MACHINE = sysconfig.get_platform().rsplit("-", 1)[-1]
+PREDEFINED = dict.fromkeys(X86_64, "__x86_64__") | dict.fromkeys(AARCH64, "__aarch64__")
+# What the sources cannot do without: name, probe, what is wrong with a compiler that does not accept it, and what helps.
+REQUIREMENTS = [
+    ("compiler", "int probe;\n", "does not run, or does not compile C", INSTALL),
+    (
+        "machine",
+        f"#if !{PREDEFINED.get(MACHINE, 1)}\n#error another machine\n#endif\n"
+        f'_Static_assert(sizeof(void *) == {struct.calcsize("P")}, "another machine");\n',
+        f"makes code for another machine than this Python's, {MACHINE}",
+        "Remove flags like -m32 from CFLAGS, or name another compiler in CC",
+    ),
+    (
+        "language",
+        "#include <stdatomic.h>\n"
+        "typedef float vector __attribute__((vector_size(16)));\n"
+        "typedef int mask __attribute__((vector_size(16)));\n"
+        "vector probe(vector a, vector b, atomic_int *count) {\n"
+        "    atomic_fetch_add(count, 1);\n"
+        "    return a * b - __builtin_convertvector((mask)(a < b), vector);\n"
+        "}\n",
+        "lacks C11 or vector extensions, as old compilers do, and others with flags like -mno-sse",
+        INSTALL,
+    ),
+    (
+        "headers",
+        "#include <Python.h>\n",
+        "does not find Python.h",
+        "Install the headers of this Python (Debian: apt install python3-dev; Fedora: dnf install python3-devel)",
+    ),
+]
+WINDOWS = (
+    "fastconv does not build on Windows yet: its sources need the vector extensions of GCC and Clang, which MSVC "
+    "lacks, and its build does not know clang-cl. Under WSL it builds as on Linux."
+)
+
 
 def asked(name: str, default: str = "0") -> bool:
     """Whether the environment variable `name` is set to anything but 0."""
@@ -91,12 +134,18 @@ C_FLAGS += ["-Werror"] if asked("FASTCONV_WERROR") else []
 CYTHON_FLAGS = [*C_FLAGS, "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 CYTHON_FLAGS += ["-Wno-cast-function-type", "-Wno-sign-compare", "-Wno-unreachable-code"]
 
+# Guards what is not a kernel against overruns of arrays on its stack; a third of the kernels would pay for it with each
+# call. The sanitizers of debugging builds see more without a checked memcpy.
+GUARD_FLAGS = ["-fstack-protector-strong"] + ([] if DEBUG else ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"])
+
 LINK_FLAGS = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"] if ELF else []
 # The names of static functions stay: profilers tell kernels by them.
 LINK_FLAGS += ["-Wl,--strip-debug"] if ELF and not DEBUG else []
 
 # Flags of Python's own build that would change which CPUs the code runs on, or its sums, or inline across sets.
-UNWANTED = ("-march=", "-mcpu=", "-mtune=", "-ffast-math", "-Ofast", "-flto")
+UNWANTED = ("-march=", "-mcpu=", "-mtune=", "-mavx", "-mfma", "-ffast-math", "-Ofast", "-flto")
+# Nor is it our business where Python's own libraries lie: that path would be in every wheel.
+UNWANTED += tuple(word for word in str(sysconfig.get_config_var("LDSHARED")).split() if word.startswith("-Wl,-rpath"))
 
 LIBRARY = "libfastconv.so" if ELF else "libfastconv.dylib"
 LIBRARY_NAME = f"-Wl,-soname,{LIBRARY}" if ELF else f"-Wl,-install_name,@rpath/{LIBRARY}"
@@ -109,9 +158,12 @@ class BuildExt(build_ext):
     """build_ext that first builds the library its extension links to."""
 
     def build_extensions(self):
+        if self.compiler.compiler_type == "msvc":
+            raise CompileError(WINDOWS)
         for tool in ("compiler", "compiler_so", "linker_so", "linker_exe"):
             command = getattr(self.compiler, tool)
             setattr(self.compiler, tool, [word for word in command if not word.startswith(UNWANTED)])
+        self.check_compiler()
         library, header = self.products()
         self.build_library(library)
         self.mkpath(os.path.dirname(header))
@@ -119,6 +171,14 @@ class BuildExt(build_ext):
         for extension in self.extensions:
             extension.library_dirs = [os.path.dirname(library)]
         super().build_extensions()
+
+    def check_compiler(self):
+        """Raise where the compiler cannot build fastconv, before pages of its errors do."""
+        for name, program, lacking, remedy in REQUIREMENTS:
+            if not self.accepts(name, program, []):
+                flags = os.environ.get("CFLAGS")
+                given = f" with CFLAGS={flags!r}" if flags else ""
+                raise CompileError(f"fastconv: {self.compiler.compiler[0]}{given} {lacking}. {remedy}.")
 
     def build_library(self, library):
         machine = self.plat_name.rsplit("-", 1)[-1]
@@ -134,10 +194,10 @@ class BuildExt(build_ext):
             for name in flags
             for dtype in ("f32", "f64")
         ]
-        jobs += [("csrc/runtime/threads.c", "threads", openmp)]
+        jobs += [("csrc/runtime/threads.c", "threads", [*openmp, *GUARD_FLAGS])]
         special = {source for source, _, _ in jobs}
-        for folder in ("ops", "algorithms", "runtime"):
-            jobs += [(source, "common", []) for source in sorted(glob(f"csrc/{folder}/*.c")) if source not in special]
+        rest = sorted(source for folder in ("ops", "algorithms", "runtime") for source in glob(f"csrc/{folder}/*.c"))
+        jobs += [(source, "common", GUARD_FLAGS) for source in rest if source not in special]
 
         def compile_source(job):
             source, folder, flags = job
@@ -180,7 +240,7 @@ class BuildExt(build_ext):
         with open(source, "w") as file:
             file.write(program)
         try:
-            objects = self.compiler.compile([source], folder, extra_postargs=flags)
+            objects = self.compiler.compile([source], folder, include_dirs=self.include_dirs, extra_postargs=flags)
             if link:
                 self.compiler.link_shared_object(objects, os.path.join(folder, "probe.so"), extra_postargs=flags)
         except (CompileError, LinkError):
@@ -215,7 +275,7 @@ core = Extension(
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
     libraries=["fastconv"],
     runtime_library_dirs=[f"{ORIGIN}/lib"],
-    extra_compile_args=CYTHON_FLAGS,
+    extra_compile_args=[*CYTHON_FLAGS, *GUARD_FLAGS],
     extra_link_args=LINK_FLAGS,
     depends=["setup.py", *glob("csrc/*.h"), *glob("fastconv/*.pxd"), *glob("fastconv/*.pxi")],
 )

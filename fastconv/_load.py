@@ -5,19 +5,32 @@ processes or NumPy's own threads want the same cores, a spinning thread has used
 it: calls of 0.3 ms took 6 ms so. A thousand spins, libgomp's own choice for too many threads, cost 0.04 ms a call on an
 idle machine. Whoever sets OMP_WAIT_POLICY or GOMP_SPINCOUNT is left alone, and the environment is as it was afterwards.
 
-The library is a file of its own: one that was left behind by another installation is told apart by its ABI version.
+The library is a file of its own: one that was left behind by another installation is told apart by its ABI version. An
+old NumPy is told by its number, before the module meets it. `_diagnosis` finds what else an import may fail for.
 """
 
 import os
 
-if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
-    from . import _core
-else:
-    os.environ["GOMP_SPINCOUNT"] = "1000"
-    try:
+try:
+    import numpy
+
+    if tuple(map(int, numpy.__version__.split(".")[:2])) < (1, 26):
+        raise ImportError(
+            f"it needs NumPy >= 1.26, and this is {numpy.__version__} ({os.path.dirname(numpy.__file__)}): "
+            "pip install --upgrade numpy"
+        )
+    if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
         from . import _core
-    finally:
-        del os.environ["GOMP_SPINCOUNT"]
+    else:
+        os.environ["GOMP_SPINCOUNT"] = "1000"
+        try:
+            from . import _core
+        finally:
+            del os.environ["GOMP_SPINCOUNT"]
+except ImportError as error:
+    from ._diagnosis import explain
+
+    raise ImportError(explain(error)) from error
 
 _header, _library = _core.abi_versions()
 if _header != _library:
