@@ -80,7 +80,7 @@ INSTALL = (
 )
 MACHINE = sysconfig.get_platform().rsplit("-", 1)[-1]
 PREDEFINED = dict.fromkeys(X86_64, "__x86_64__") | dict.fromkeys(AARCH64, "__aarch64__")
-# What the sources cannot do without: name, probe, what is wrong with a compiler that does not accept it, and what helps.
+# What the sources cannot do without: a name, a probe, what is wrong with a compiler that rejects it, and what helps.
 REQUIREMENTS = [
     ("compiler", "int probe;\n", "does not run, or does not compile C", INSTALL),
     (

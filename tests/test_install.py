@@ -31,7 +31,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="about ELF files and 
 
 @pytest.fixture
 def compiler(tmp_path: Path) -> str:
-    """A C compiler that refuses commands like $REFUSED, a shell's pattern, adds $FLAGS to others, and refuses sources."""
+    """A C compiler that refuses the sources and commands like $REFUSED, a pattern of the shell, and adds $FLAGS."""
     cc = shutil.which("cc") or pytest.skip("there is no C compiler")
     script = tmp_path / "cc"
     lines = [
