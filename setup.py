@@ -149,7 +149,8 @@ UNWANTED += tuple(word for word in str(sysconfig.get_config_var("LDSHARED")).spl
 
 LIBRARY = "libfastconv.so" if ELF else "libfastconv.dylib"
 LIBRARY_NAME = f"-Wl,-soname,{LIBRARY}" if ELF else f"-Wl,-install_name,@rpath/{LIBRARY}"
-ORIGIN = "$ORIGIN" if ELF else "@loader_path"
+# The library beside the module is taken before any of LD_LIBRARY_PATH: that is what the older kind of tag says.
+FIND_LIBRARY = "-Wl,--disable-new-dtags,-rpath,$ORIGIN/lib" if ELF else "-Wl,-rpath,@loader_path/lib"
 
 DEPENDS = ["setup.py", *sorted(glob("csrc/**/*.h", recursive=True) + glob("csrc/**/*.inc", recursive=True))]
 
@@ -274,9 +275,8 @@ core = Extension(
     include_dirs=["csrc", numpy.get_include()],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
     libraries=["fastconv"],
-    runtime_library_dirs=[f"{ORIGIN}/lib"],
     extra_compile_args=[*CYTHON_FLAGS, *GUARD_FLAGS],
-    extra_link_args=LINK_FLAGS,
+    extra_link_args=[*LINK_FLAGS, FIND_LIBRARY],
     depends=["setup.py", *glob("csrc/*.h"), *glob("fastconv/*.pxd"), *glob("fastconv/*.pxi")],
 )
 core.cython_c_in_temp = True

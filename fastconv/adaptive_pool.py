@@ -81,7 +81,7 @@ def adaptive_avg_pool(
     ----------
     .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Spatial pyramid pooling in deep convolutional networks for visual
        recognition", ECCV 2014.
-    .. [2] M. Lin, Q. Chen, S. Yan, "Network in network", ICLR 2014.
+    .. [2] Min Lin, Q. Chen, S. Yan, "Network in network", ICLR 2014.
 
     Examples
     --------

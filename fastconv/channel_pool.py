@@ -76,7 +76,7 @@ def channel_max_pool(
 
     References
     ----------
-    .. [1] I. Goodfellow, D. Warde-Farley, M. Mirza, A. Courville, Y. Bengio, "Maxout networks", ICML 2013.
+    .. [1] Ian Goodfellow, D. Warde-Farley, M. Mirza, A. Courville, Y. Bengio, "Maxout networks", ICML 2013.
 
     Examples
     --------

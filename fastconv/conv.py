@@ -109,19 +109,21 @@ def conv(
     below that of plain `float32` sums, and stays within twice that. Where too few channels would not let it, 3x3 goes
     by smaller tiles, and ``"auto"`` leaves it out (one axis: below 16 channels a group, 48 for 7 taps; 5x5: below 8).
     It works on tiles of 4 x 4 or 2 x 2 outputs, 4 or 2 along one axis, so that a single element many times larger than
-    those around it makes their results less accurate; use ``"exact"`` for such data. Infinity and NaN stand
-    where plain sums put them; a tile that they reach is computed again, plainly.
+    those around it makes their results less accurate; use ``"exact"`` for such data. Infinity and NaN of the input
+    stand where plain sums put them; a tile that they reach is computed again, plainly. Those of the weights do too, but
+    for padding: ``"im2col"`` multiplies its zeros, which makes NaN of infinity, the others leave them out.
 
     The layer is that of LeCun et al. [2]_; turning it into a matrix product is due to Chellapilla et al. [3]_.
 
     References
     ----------
-    .. [1] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+    .. [1] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning",
+       arXiv:1603.07285, 2016.
     .. [2] Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition",
        Proceedings of the IEEE 86(11), 1998.
     .. [3] K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document
        processing", Tenth International Workshop on Frontiers in Handwriting Recognition, 2006.
-    .. [4] A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
+    .. [4] Andrew Lavin, Scott Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
 
     Examples
     --------

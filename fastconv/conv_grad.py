@@ -85,7 +85,8 @@ def conv_grad_input(
 
     References
     ----------
-    .. [1] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+    .. [1] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning",
+       arXiv:1603.07285, 2016.
 
     Examples
     --------

@@ -101,8 +101,8 @@ def conv_transpose(
 
     References
     ----------
-    .. [1] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016,
-       chapter 4.
+    .. [1] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning",
+       arXiv:1603.07285, 2016, chapter 4.
 
     Examples
     --------

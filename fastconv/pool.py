@@ -124,7 +124,8 @@ def max_pool(
 
     References
     ----------
-    .. [1] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+    .. [1] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning",
+       arXiv:1603.07285, 2016.
 
     Examples
     --------
@@ -423,7 +424,8 @@ def avg_pool(
 
     References
     ----------
-    .. [1] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+    .. [1] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning",
+       arXiv:1603.07285, 2016.
     .. [2] Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition",
        Proceedings of the IEEE 86(11), 1998.
 

@@ -143,3 +143,11 @@ def test_a_library_of_another_abi_is_refused_at_import(tmp_path: Path) -> None:
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: fastconv._core was compiled for ABI version 1 ")
     assert "version 99" in last
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LD_LIBRARY_PATH is for the loader of Linux")
+def test_the_library_beside_the_module_comes_before_those_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "libfastconv.so").write_text("not a library")
+    environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", "import fastconv"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -97,7 +97,8 @@ def output_size(
 
     References
     ----------
-    .. [1] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+    .. [1] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning",
+       arXiv:1603.07285, 2016.
 
     Examples
     --------
@@ -181,7 +182,8 @@ def same_padding(
     References
     ----------
     .. [1] ONNX, operator Conv, attribute ``auto_pad``, https://onnx.ai/onnx/operators/onnx__Conv.html
-    .. [2] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+    .. [2] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning",
+       arXiv:1603.07285, 2016.
 
     Examples
     --------

@@ -236,7 +236,8 @@ def summary(layers: Iterable[Layer], input_shape: Sequence[Int]) -> Summary:
 
     References
     ----------
-    .. [1] V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+    .. [1] Vincent Dumoulin, Francesco Visin, "A guide to convolution arithmetic for deep learning",
+       arXiv:1603.07285, 2016.
     .. [2] A. Araujo, W. Norris, J. Sim, "Computing receptive fields of convolutional neural networks", Distill, 2019,
        https://distill.pub/2019/computing-receptive-fields
 
