@@ -33,6 +33,7 @@ from .adaptive_pool_grad import (
     adaptive_max_pool3d_backward,
     adaptive_max_pool_backward,
 )
+from .avg_pool import avg_pool, avg_pool1d, avg_pool2d, avg_pool3d
 from .channel_pool import channel_max_pool, channel_max_pool_backward
 from .conv import conv, conv1d, conv2d, conv3d
 from .conv_backward import conv1d_backward, conv2d_backward, conv3d_backward, conv_backward
@@ -56,11 +57,11 @@ from .conv_transpose import (
     conv_transpose3d_backward,
     conv_transpose_backward,
 )
+from .max_pool import max_pool, max_pool1d, max_pool2d, max_pool3d
 from .norm import local_response_norm, local_response_norm_backward
 from .padding import pad, pad_backward
 from .patches import col2im, im2col
 from .plan import Choice, ConvPlan, choose_algorithm
-from .pool import avg_pool, avg_pool1d, avg_pool2d, avg_pool3d, max_pool, max_pool1d, max_pool2d, max_pool3d
 from .pool_grad import (
     avg_pool1d_backward,
     avg_pool2d_backward,

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._types import Algorithm, Array, Layout
+from .avg_pool import avg_pool
 from .conv import conv
+from .max_pool import max_pool
 from .padding import pad
-from .pool import avg_pool, max_pool
 
 FEW = 16
 """Fewer elements than this behind the axes with windows are channels; more are an axis of a plane."""

@@ -110,6 +110,9 @@ def _held(
 def num_threads(num_threads: int) -> Any:
     """Bound the threads of all calls inside a `with` block, for this thread or task alone.
 
+    Threads started inside of it are bound too where they inherit the context of the one that starts them, as in
+    free-threaded Python (`sys.flags.thread_inherit_context`).
+
     Parameters
     ----------
     num_threads : int

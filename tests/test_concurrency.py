@@ -178,6 +178,8 @@ def test_nested_in_joblib(backend: str) -> None:
     pytest.importorskip("joblib", reason="joblib is not installed")
     code = f"""
 import joblib
+if {backend!r} == "multiprocessing":
+    multiprocessing.set_start_method("fork")  # functions of a program that is no file exist in forks alone
 DIGEST = digest()
 def job(i):
     with joblib.parallel_config("threading"):
