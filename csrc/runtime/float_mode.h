@@ -1,7 +1,7 @@
 /* How a thread computes: the control bits of its floating-point unit.
  *
  * Subnormal numbers take a hundred cycles an operation on many CPUs; x86 and ARM can be told to take them for zeros, one
- * thread at a time. On other CPUs the mode is 0 and stays so.
+ * thread at a time. On other CPUs the mode is the direction of rounding alone.
  */
 #ifndef FC_FLOAT_MODE_H
 #define FC_FLOAT_MODE_H
@@ -37,11 +37,13 @@ static inline void fc_set_float_mode(fc_float_mode mode) { __asm__ volatile("msr
 
 #else
 
+#include <fenv.h>
+
 enum { FC_FLUSHES = 0 };
 
-static inline fc_float_mode fc_float_mode_now(void) { return 0; }
+static inline fc_float_mode fc_float_mode_now(void) { return (fc_float_mode)fegetround(); }
 
-static inline void fc_set_float_mode(fc_float_mode mode) { (void)mode; }
+static inline void fc_set_float_mode(fc_float_mode mode) { fesetround((int)mode); }
 
 #endif
 
