@@ -1,4 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True, freethreading_compatible=True
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True
+# cython: freethreading_compatible=True
 """The one door to C: plain ndarrays, ints and tuples parsed into C structs, outputs allocated, the GIL released.
 
 Whatever is not a plain array of a native dtype takes the side door `_coerce` and comes back plain; whatever is wrong is

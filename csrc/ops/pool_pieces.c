@@ -173,6 +173,7 @@ fc_pool_piece fc_pool_piece_of(const fc_pool_run *run, int64_t index, int thread
     p.x = plane + p.from * p.x_step[2];
     const int dense = x->stride[4] == 1 && x->stride[3] == x->size[4] && !run->lanes_last;
     p.x_end = dense ? plane + (p.depths.end - 1) * p.x_step[0] + x->size[3] * p.x_step[1] : NULL;
+    p.x_plane = p.stack > 1 ? x->stride[1] * item : 0; /* one plane may have any */
     if (run->copied)
         copy_input(run, &p, run->copy[thread]);
     if (run->indirect) {
@@ -190,7 +191,6 @@ fc_pool_piece fc_pool_piece_of(const fc_pool_run *run, int64_t index, int thread
                     p.row * i->stride[3] + p.column * i->stride[4];
         p.indices_row = i->stride[3] * (ptrdiff_t)sizeof(int64_t);
     }
-    p.x_plane = x->stride[1] * item;
     p.y_column = y->stride[4] * item;
     p.y_row = y->stride[3] * item;
     p.y = fc_plane(y, p.n, p.channel, item) + p.depth * y->stride[2] * item + p.row * p.y_row + p.column * p.y_column;
