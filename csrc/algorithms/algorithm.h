@@ -75,6 +75,8 @@ static inline int64_t fc_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline ptrdiff_t fc_magnitude(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
 
 static inline int64_t fc_ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); } /* b > 0, any sign of a */
+/* Of as few parts of at most `most` as there can be, of nearly equal size: how much the next one takes of `left` > 0. */
+static inline int64_t fc_even_part(int64_t left, int64_t most) { return fc_ceil_div(left, fc_ceil_div(left, most)); }
 
 static inline int64_t fc_round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 

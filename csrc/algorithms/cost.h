@@ -83,6 +83,12 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 
 /* ---- transforms, a vector of one element ---- */
 
+/* They are bound by loads, stores and shuffles, of which a core does half as many if vectors have 64 bytes, and as many
+ * multiply-adds as of 32 bytes. */
+static inline double fc_transform_slots(const fc_kernels *kernels) {
+    return (double)fc_max(kernels->lanes * kernels->itemsize, 32) / 32;
+}
+
 #define FC_COST_WINOGRAD_INPUT 14.5
 #define FC_COST_WINOGRAD_OUTPUT 1.0
 #define FC_COST_WINOGRAD_TAP 8.7

@@ -260,8 +260,10 @@ static void forward_task(void *context, int64_t task, int thread) {
         for (int64_t k = k_begin; k < k_end; k += run->panel_rows) {
             panel.out_channels = (fc_range){k, fc_min(k + run->panel_rows, k_end)};
             fc_panel_take_weights(&panel, c, channels);
-            for (int64_t pixel = 0; pixel < whole; pixel += run->panel)
-                fc_panel_sums(&panel, copies + pixel * item, pixel, fc_min(run->panel, whole - pixel));
+            for (int64_t pixel = 0, pixels; pixel < whole; pixel += pixels) {
+                pixels = kernels->lanes * fc_even_part((whole - pixel) / kernels->lanes, kernels->tile_vectors);
+                fc_panel_sums(&panel, copies + pixel * item, pixel, pixels);
+            }
             if (rest > 0)
                 fc_panel_rest(&panel, whole, rest);
         }

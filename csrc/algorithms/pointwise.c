@@ -154,7 +154,8 @@ static void forward_task(void *context, int64_t task, int thread) {
             fc_panel_take_weights(&panel, c, panel.terms);
             for (pixels q = {begin, 0}; q.first < rest.first; q.first += q.count) {
                 const char *lanes = run->in_place ? channel + q.first * item : run->lanes[thread];
-                q.count = fc_min(run->panel, rest.first - q.first);
+                q.count = p->kernels->lanes *
+                          fc_even_part((rest.first - q.first) / p->kernels->lanes, p->kernels->tile_vectors);
                 if (!run->in_place)
                     pack_pixels(run, q, channel, panel.terms, (fc_matrix){run->lanes[thread], run->panel * item, item});
                 fc_panel_sums(&panel, lanes, q.first, q.count);

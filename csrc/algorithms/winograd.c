@@ -52,14 +52,20 @@ typedef struct winograd_run {
 
 static int by_default(const fc_problem *p) { return fc_winograd_form_of(p, 0).by_default; }
 
-static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
+static int64_t panel_count(const fc_problem *p) {
+    return fc_ceil_div(fc_ceil_div(p->out_channels, p->kernels->lanes), p->kernels->tile_vectors);
+}
+
+/* Its first output channel. Whole vectors are dealt out evenly: a panel of a single one would be slow. */
+static int64_t panel_begin(const fc_problem *p, int64_t panel) {
+    return fc_ceil_div(p->out_channels, p->kernels->lanes) * panel / panel_count(p) * p->kernels->lanes;
+}
 
 static int64_t plane_taps(const fc_problem *p) { return p->kernel[1] * p->kernel[2]; }
 
 /* Bytes of a line of weights or sums of a panel: whole vectors. */
 static ptrdiff_t panel_line(const fc_problem *p, int64_t panel) {
-    const int64_t left = p->out_channels - panel * panel_lanes(p);
-    return fc_min(panel_lanes(p), fc_round_up(left, p->kernels->lanes)) * p->kernels->itemsize;
+    return (panel_begin(p, panel + 1) - panel_begin(p, panel)) * p->kernels->itemsize;
 }
 
 /* ---- weights ---- */
@@ -73,21 +79,20 @@ static int64_t chunk_channels(const fc_problem *p) {
 /* Between the elements of a chunk: a multiple of 4096 would put all of them into the same cache sets. */
 static ptrdiff_t element_step(int64_t channels, ptrdiff_t line) { return channels * line + 64; }
 
-/* Of one tap along depth. */
-static int64_t depth_bytes(const fc_problem *p, ptrdiff_t line) {
+/* Of one tap along depth of some panels, `line` their lines together. */
+static int64_t depth_bytes(const fc_problem *p, int64_t panels, ptrdiff_t line) {
     const int64_t chunks = fc_ceil_div(p->in_channels, chunk_channels(p));
     return fc_product(fc_winograd_form_of(p, 0).elements,
-                      fc_sum(fc_product(p->in_channels, line), fc_product(chunks, 64)));
+                      fc_sum(fc_product(p->in_channels, line), fc_product(fc_product(panels, chunks), 64)));
 }
 
-static int64_t panel_bytes(const fc_problem *p, ptrdiff_t line) {
-    return fc_product(p->kernel[0], depth_bytes(p, line));
+/* Of the first panels. */
+static int64_t panels_bytes(const fc_problem *p, int64_t panels) {
+    const ptrdiff_t line = fc_product(panel_begin(p, panels), p->kernels->itemsize);
+    return fc_product(p->kernel[0], depth_bytes(p, panels, line));
 }
 
-static int64_t group_bytes(const fc_problem *p) {
-    const int64_t panels = fc_ceil_div(p->out_channels, panel_lanes(p));
-    return fc_sum(fc_product(panels - 1, panel_bytes(p, panel_line(p, 0))), panel_bytes(p, panel_line(p, panels - 1)));
-}
+static int64_t group_bytes(const fc_problem *p) { return panels_bytes(p, panel_count(p)); }
 
 static size_t packed_bytes(const fc_problem *p) { return (size_t)fc_product(p->groups, group_bytes(p)); }
 
@@ -96,7 +101,7 @@ static void transform_weights(const fc_problem *p, int64_t group, int64_t panel,
                               int64_t channels, char *dst) {
     const fc_kernels *kernels = p->kernels;
     const ptrdiff_t line = panel_line(p, panel), step = element_step(channels, line);
-    const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
+    const int64_t k0 = panel_begin(p, panel), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
     const int64_t taps = plane_taps(p);
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
@@ -130,7 +135,7 @@ typedef struct pack_run {
 
 static ptrdiff_t chunk_offset(const fc_problem *p, int64_t group, int64_t panel, int64_t depth, int64_t first) {
     const ptrdiff_t line = panel_line(p, panel), chunk = chunk_channels(p);
-    return group * group_bytes(p) + panel * panel_bytes(p, panel_line(p, 0)) + depth * depth_bytes(p, line) +
+    return group * group_bytes(p) + panels_bytes(p, panel) + depth * depth_bytes(p, 1, line) +
            first / chunk * fc_winograd_form_of(p, 0).elements * element_step(chunk, line);
 }
 
@@ -145,7 +150,7 @@ static void pack_task(void *context, int64_t task, int thread) {
 }
 
 static void pack_weights(const fc_problem *p, void *packed, int threads) {
-    pack_run run = {p, packed, fc_ceil_div(p->out_channels, panel_lanes(p)), chunk_channels(p), 0};
+    pack_run run = {p, packed, panel_count(p), chunk_channels(p), 0};
     run.chunks = fc_ceil_div(p->in_channels, run.chunk);
     fc_parallel(p->groups * run.panels * run.chunks * p->kernel[0], threads, pack_task, &run);
 }
@@ -158,7 +163,7 @@ static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->channels = p->groups * p->in_channels;
     run->line_channels = LINE / p->kernels->itemsize;
     run->lines = fc_ceil_div(run->channels, run->line_channels);
-    run->panels = fc_ceil_div(p->out_channels, panel_lanes(p));
+    run->panels = panel_count(p);
     run->chunk = chunk_channels(p);
     run->chunks = fc_ceil_div(p->in_channels, run->chunk);
     run->block = run->tiling.tiles;
@@ -187,7 +192,7 @@ static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, con
     run->image = fc_arena_take(arena, threads, sizeof(char *));
     run->weights = fc_arena_take(arena, threads, sizeof(char *));
     run->sums = fc_arena_take(arena, threads, sizeof(char *));
-    const ptrdiff_t line = panel_line(p, 0);
+    const ptrdiff_t line = panel_line(p, run->panels - 1); /* the longest */
     for (int t = 0; t < threads; ++t) {
         char *own_input = fc_arena_take(arena, shared ? 0 : input, 1);
         char *image = fc_arena_take(arena, FC_WINOGRAD_REACH * FC_WINOGRAD_ROW, (size_t)fc_max(line, LINE));
@@ -261,7 +266,7 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
     const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
     const ptrdiff_t line = panel_line(p, panel);
-    const int64_t k0 = panel * panel_lanes(p), lanes = line / kernels->itemsize;
+    const int64_t k0 = panel_begin(p, panel), lanes = line / kernels->itemsize;
     const int64_t filters = fc_min(lanes, p->out_channels - k0);
     const fc_range depths = fc_valid_taps(p, 0, s->depth);
     const int64_t all_taps = plane_taps(p), *edge = run->tiling.form.edge;
@@ -303,7 +308,7 @@ static void finish_block(const winograd_run *run, int64_t begin, int64_t end, in
     const int64_t *edge = run->tiling.form.edge;
     const fc_winograd_output_fn output = p->kernels->winograd[run->tiling.form.id].output;
     const ptrdiff_t item = p->kernels->itemsize, line = panel_line(p, panel);
-    const int64_t first = panel * panel_lanes(p), channels = fc_min(panel_lanes(p), p->out_channels - first);
+    const int64_t first = panel_begin(p, panel), channels = fc_min(line / item, p->out_channels - first);
     fc_finish finish = p->finish;
     if (finish.bias)
         finish.bias += (group * p->out_channels + first) * finish.bias_stride;
@@ -390,18 +395,19 @@ static double forward_cost(const fc_problem *p) {
     const double elements = (double)form.elements, out = (double)p->out_channels;
     const double depths = (double)p->kernel[0], channels = depths * (double)p->in_channels;
     const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
-    const double panels = (double)fc_ceil_div(p->out_channels, panel_lanes(p));
+    const double panels = (double)panel_count(p);
     const double lines = depths * (double)(fc_ceil_div(p->groups * p->in_channels * kernels->itemsize, LINE)) *
                          (double)(LINE / (kernels->lanes * kernels->itemsize));
     const double sums = depths * (double)fc_ceil_div(p->in_channels, sum_channels(p));
     const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
     const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
-    return FC_COST_WINOGRAD_INPUT * lines * tiles * elements +
+    const double input = FC_COST_WINOGRAD_INPUT * lines * tiles * elements;
+    const double output = FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors;
+    const double filters =
+        (FC_COST_WINOGRAD_TAP * (double)plane_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors;
+    return fc_transform_slots(kernels) * (input + (double)p->groups * (output + filters)) +
            (double)p->groups * (FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
-                                FC_COST_WINOGRAD_TILE * begun + FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors +
-                                (FC_COST_WINOGRAD_TAP * (double)plane_taps(p) + FC_COST_WINOGRAD_FILTER * elements) *
-                                    channels * vectors +
-                                FC_COST_WINOGRAD_PANEL * panels * blocks +
+                                FC_COST_WINOGRAD_TILE * begun + FC_COST_WINOGRAD_PANEL * panels * blocks +
                                 FC_COST_WINOGRAD_STORE * tiles * (double)(form.edge[1] * form.edge[2]) * out);
 }
 

@@ -4,9 +4,9 @@
  * their products are summed over all tiles, for each element a matrix product of output channels and input channels, and
  * transformed to taps by the transpose of the filter's transform:
  *
- *     input     [channel line][element][tile][line]      lines of 64 bytes of channels of a group
- *     grads     [element][tile][output channels]
- *     sums      [channel line][element][output channel][line]
+ *     input     [panel][element][tile][line]             a panel: as many lines, of 64 bytes of channels, as a tile of
+ *     grads     [element][tile][output channels]         the matrix kernel holds
+ *     sums      [panel][element][output channel][line]
  *
  * Tiles are worked on in blocks, whose sums follow one another in a fixed order: no bit depends on the number of threads.
  * With one block the sums of a task go to the taps at once; with more they are kept for all channels.
@@ -26,9 +26,10 @@ enum { LINE = FC_WINOGRAD_LINE, BLOCK = 56, SUM_BYTES = 512 << 10 }; /* tiles; o
 typedef struct grad_run {
     fc_winograd_tiling tiling;
     int64_t block, blocks;                   /* tiles */
-    int64_t line_channels, lines;            /* of a group */
-    int64_t rows, parts;                     /* output channels of a task; tasks of a line */
-    ptrdiff_t element_step, line_step;       /* of input */
+    int64_t line_channels, lines, panels;    /* of a group */
+    int64_t rows, parts;                     /* output channels of a task; tasks of a panel */
+    ptrdiff_t wide;                          /* bytes of the widest panel: a tile of input, an output channel of sums */
+    ptrdiff_t element_step, panel_step;      /* of input */
     ptrdiff_t grad_step, grad_element;       /* of grads: a tile, an element */
     ptrdiff_t sum_element, sum_task;         /* of sums; sum_task: 0 where they are not kept */
     char *input, *grads, *kept;              /* of one group and block; sums of all tasks of a group */
@@ -56,32 +57,45 @@ static void plan_blocks(grad_run *run, const fc_problem *p) {
     run->block = fc_ceil_div(run->tiling.tiles, run->blocks);
     run->line_channels = LINE / item;
     run->lines = fc_ceil_div(p->in_channels, run->line_channels);
+    run->panels = fc_ceil_div(run->lines, fc_max(p->kernels->lanes * p->kernels->tile_vectors / run->line_channels, 1));
+    run->wide = fc_ceil_div(run->lines, run->panels) * LINE;
+}
+
+/* Lines are dealt out evenly. */
+static fc_range panel_lines(const grad_run *run, int64_t panel) {
+    return (fc_range){run->lines * panel / run->panels, run->lines * (panel + 1) / run->panels};
+}
+
+static fc_range panel_channels(const grad_run *run, int64_t panel) {
+    const fc_range lines = panel_lines(run, panel);
+    return (fc_range){lines.begin * run->line_channels,
+                      fc_min(lines.end * run->line_channels, run->tiling.p->in_channels)};
 }
 
 static void lay_out(grad_run *run, fc_arena *arena, const fc_problem *p, int threads) {
     const int64_t item = p->kernels->itemsize, tile = p->kernels->tile_rows;
     plan_blocks(run, p);
     const int64_t elements = run->tiling.form.elements;
-    run->rows =
-        fc_grad_weight_block(p->out_channels, fc_max(SUM_BYTES / (elements * LINE), 1), run->lines, threads, tile);
+    run->rows = fc_grad_weight_block(p->out_channels, fc_max(SUM_BYTES / (elements * run->wide), 1), run->panels,
+                                     threads, tile);
     run->parts = fc_ceil_div(p->out_channels, run->rows);
     /* No multiple of 4096, which would put all of them into the same cache sets. */
-    run->element_step = (run->block | 1) * LINE;
-    run->line_step = elements * run->element_step + LINE;
+    run->element_step = (run->block * run->wide) | LINE;
+    run->panel_step = elements * run->element_step + LINE;
     run->grad_step = fc_round_up(p->out_channels * item, LINE) | LINE;
     run->grad_element = fc_product(run->block, run->grad_step) + LINE;
-    run->sum_element = (run->rows | 1) * LINE;
+    run->sum_element = (run->rows * run->wide) | LINE;
     run->sum_task = run->blocks > 1 ? fc_product(elements, run->sum_element) : 0;
-    run->input = fc_arena_take(arena, run->lines, (size_t)run->line_step);
+    run->input = fc_arena_take(arena, run->panels, (size_t)run->panel_step);
     run->grads = fc_arena_take(arena, elements, (size_t)run->grad_element);
-    run->kept = fc_arena_take(arena, fc_product(run->lines, run->parts), (size_t)run->sum_task);
+    run->kept = fc_arena_take(arena, fc_product(run->panels, run->parts), (size_t)run->sum_task);
     run->input_offsets = fc_arena_take(arena, run->block, sizeof(ptrdiff_t));
     run->grad_offsets = fc_arena_take(arena, run->block, sizeof(ptrdiff_t));
     run->buffers = fc_arena_take(arena, threads, sizeof(char *));
     run->sums = fc_arena_take(arena, threads, sizeof(char *));
     run->again = fc_arena_take(arena, threads, sizeof(char *));
     const fc_problem part = part_of(p, 0, (fc_range){0, fc_min(run->rows, p->out_channels)},
-                                    (fc_range){0, fc_min(run->line_channels, p->in_channels)});
+                                    (fc_range){0, fc_min(run->wide / item, p->in_channels)});
     const size_t again_bytes = fc_direct_grad_weight_scratch_bytes(&part, 1);
     for (int t = 0; t < threads; ++t) {
         char *buffer = fc_arena_take(arena, FC_WINOGRAD_REACH * FC_WINOGRAD_ROW, LINE);
@@ -112,7 +126,9 @@ static void line_task(void *context, int64_t task, int thread) {
                                            0,
                                            run->group * p->in_channels + first,
                                            fc_min(run->line_channels, p->in_channels - first)};
-        const fc_winograd_lines to = {run->input + task * run->line_step, run->element_step, LINE};
+        const int64_t panel = (task * run->panels + run->panels - 1) / run->lines;
+        char *data = run->input + panel * run->panel_step + (task - panel_lines(run, panel).begin) * LINE;
+        const fc_winograd_lines to = {data, run->element_step, run->wide};
         fc_winograd_transform(&run->tiling, &source, run->begin, run->end, to, run->buffers[thread]);
     } else {
         const int64_t first = (task - run->lines) * run->line_channels;
@@ -130,18 +146,20 @@ static void line_task(void *context, int64_t task, int thread) {
     }
 }
 
-/* Products of `channels` output channels from `first` on and one line, summed over the tiles of the block. */
-static void multiply(const grad_run *run, int64_t line, int64_t first, int64_t channels, char *sums) {
+/* Products of `channels` output channels from `first` on and one panel, summed over the tiles of the block. */
+static void multiply(const grad_run *run, int64_t panel, int64_t first, int64_t channels, char *sums) {
     const fc_kernels *kernels = run->tiling.p->kernels;
     const ptrdiff_t item = kernels->itemsize;
-    const int64_t tiles = run->end - run->begin, vectors = run->line_channels / kernels->lanes;
-    const char *input = run->input + line * run->line_step, *grads = run->grads + first * item;
+    const fc_range lines = panel_lines(run, panel);
+    const int64_t tiles = run->end - run->begin;
+    const int64_t vectors = (lines.end - lines.begin) * run->line_channels / kernels->lanes;
+    const char *input = run->input + panel * run->panel_step, *grads = run->grads + first * item;
     for (int64_t element = 0; element < run->tiling.form.elements; ++element) {
         for (int64_t v = 0, count; v < vectors; v += count) {
             const ptrdiff_t lane = v * kernels->lanes * item;
             count = fc_min(kernels->tile_vectors, vectors - v);
             fc_run_tiles(kernels, channels, count, tiles, grads, item, run->grad_offsets, input + lane,
-                         run->input_offsets, sums + lane, LINE, run->begin > 0, NULL);
+                         run->input_offsets, sums + lane, run->wide, run->begin > 0, NULL);
         }
         input += run->element_step;
         grads += run->grad_element;
@@ -150,38 +168,39 @@ static void multiply(const grad_run *run, int64_t line, int64_t first, int64_t c
 }
 
 /* Sums to taps, stored; returns whether all are finite. */
-static int finish(const grad_run *run, int64_t line, int64_t first, int64_t channels, const char *sums) {
+static int finish(const grad_run *run, int64_t panel, int64_t first, int64_t channels, const char *sums) {
     const fc_problem *p = run->tiling.p;
     const ptrdiff_t item = p->kernels->itemsize;
     const fc_winograd_grad_filter_fn grad_filter = p->kernels->winograd[run->tiling.form.id].grad_filter;
-    const int64_t c = line * run->line_channels, in_channels = fc_min(run->line_channels, p->in_channels - c);
+    const fc_range in = panel_channels(run, panel);
     const int dense = p->w.axis[1] == p->kernel[2] * p->w.axis[2];
     const int64_t together = dense ? p->kernel[1] * p->kernel[2] : p->kernel[2];
     char taps[FC_WINOGRAD_TAPS * LINE] __attribute__((aligned(64)));
-    char *w = p->w.data + run->group * p->w.group + first * p->w.out + c * p->w.in;
+    char *out = p->w.data + run->group * p->w.group + first * p->w.out;
     int finite = 1;
-    for (int64_t k = 0; k < channels; ++k, w += p->w.out, sums += LINE) {
-        finite &= grad_filter(taps, sums, run->sum_element);
-        for (int64_t tap = 0; tap < p->kernel[1] * p->kernel[2]; tap += together)
-            p->kernels->copy_matrix((fc_matrix){w + tap / p->kernel[2] * p->w.axis[1], p->w.axis[2], p->w.in},
-                                    (fc_matrix){taps + tap * LINE, LINE, item}, together, in_channels);
-    }
+    for (int64_t k = 0; k < channels; ++k, out += p->w.out, sums += run->wide)
+        for (int64_t c = in.begin; c < in.end; c += run->line_channels) {
+            char *w = out + c * p->w.in;
+            finite &= grad_filter(taps, sums + (c - in.begin) * item, run->sum_element);
+            for (int64_t tap = 0; tap < p->kernel[1] * p->kernel[2]; tap += together)
+                p->kernels->copy_matrix((fc_matrix){w + tap / p->kernel[2] * p->w.axis[1], p->w.axis[2], p->w.in},
+                                        (fc_matrix){taps + tap * LINE, LINE, item}, together,
+                                        fc_min(run->line_channels, in.end - c));
+        }
     return finite;
 }
 
-/* Some output channels and one line of channels. */
+/* Some output channels and one panel of channels. */
 static void sum_task(void *context, int64_t task, int thread) {
     const grad_run *run = context;
     const fc_problem *p = run->tiling.p;
-    const int64_t line = task / run->parts, first = task % run->parts * run->rows;
+    const int64_t panel = task / run->parts, first = task % run->parts * run->rows;
     const int64_t channels = fc_min(run->rows, p->out_channels - first);
     char *sums = run->sum_task ? run->kept + task * run->sum_task : run->sums[thread];
-    multiply(run, line, first, channels, sums);
-    if (run->end < run->tiling.tiles || finish(run, line, first, channels, sums))
+    multiply(run, panel, first, channels, sums);
+    if (run->end < run->tiling.tiles || finish(run, panel, first, channels, sums))
         return;
-    const int64_t c = line * run->line_channels;
-    const fc_problem part = part_of(p, run->group, (fc_range){first, first + channels},
-                                    (fc_range){c, fc_min(c + run->line_channels, p->in_channels)});
+    const fc_problem part = part_of(p, run->group, (fc_range){first, first + channels}, panel_channels(run, panel));
     fc_direct_grad_weight(&part, run->again[thread], 1);
 }
 
@@ -219,7 +238,7 @@ static void run_planes(const fc_problem *p, void *scratch, int threads) {
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, threads);
     for (int64_t i = 0; i < run.block; ++i) {
-        run.input_offsets[i] = i * LINE;
+        run.input_offsets[i] = i * run.wide;
         run.grad_offsets[i] = i * run.grad_step;
     }
     const int64_t lines = run.lines + fc_ceil_div(p->out_channels, run.line_channels);
@@ -228,7 +247,7 @@ static void run_planes(const fc_problem *p, void *scratch, int threads) {
             run.begin = block * run.block;
             run.end = fc_min(run.begin + run.block, run.tiling.tiles);
             fc_parallel(lines, threads, line_task, &run);
-            fc_parallel(run.lines * run.parts, threads, sum_task, &run);
+            fc_parallel(run.panels * run.parts, threads, sum_task, &run);
         }
 }
 
@@ -251,11 +270,12 @@ static double planes_cost(const fc_problem *p) {
     const double vectors = (double)(run.lines * run.line_channels / kernels->lanes);
     const double out_vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
     const double begun = elements * vectors / kernels->tile_vectors * (out / kernels->tile_rows);
-    return (double)p->groups *
-           (FC_COST_WINOGRAD_INPUT * (vectors + out_vectors) * tiles * elements +
-            FC_COST_WINOGRAD_SLOT * elements * tiles * vectors * out +
-            FC_COST_PANEL_TILE * begun * fc_max(1, (int64_t)(tiles / BLOCK)) +
-            (FC_COST_WINOGRAD_TAP * (double)fc_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * out * vectors);
+    const double images = FC_COST_WINOGRAD_INPUT * (vectors + out_vectors) * tiles * elements;
+    const double filters =
+        (FC_COST_WINOGRAD_TAP * (double)fc_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * out * vectors;
+    return (double)p->groups * (fc_transform_slots(kernels) * (images + filters) +
+                                FC_COST_WINOGRAD_SLOT * elements * tiles * vectors * out +
+                                FC_COST_PANEL_TILE * begun * fc_max(1, (int64_t)(tiles / BLOCK)));
 }
 
 double fc_winograd_grad_weight_cost(const fc_problem *p) {
