@@ -149,6 +149,19 @@ static inline void fc_run_tiles(const fc_kernels *kernels, int64_t rows, int64_t
                                                 ldc, accumulate, finish ? &rest : NULL);
 }
 
+/* ---- panels: lanes that a tile holds ---- */
+
+static inline int64_t fc_panel_count(const fc_kernels *kernels, int64_t lanes) {
+    return fc_ceil_div(fc_ceil_div(lanes, kernels->lanes), kernels->tile_vectors);
+}
+
+/* Its lanes, whole vectors but for the last. They are dealt out evenly: a tile of one vector would wait for its loads. */
+static inline fc_range fc_panel_lanes(const fc_kernels *kernels, int64_t lanes, int64_t panel) {
+    const int64_t vectors = fc_ceil_div(lanes, kernels->lanes), panels = fc_panel_count(kernels, lanes);
+    return (fc_range){vectors * panel / panels * kernels->lanes,
+                      fc_min(vectors * (panel + 1) / panels * kernels->lanes, lanes)};
+}
+
 /* How many lines, `step` bytes apart, an L1 of 32 KiB and 8 ways holds: few where steps are multiples of large powers of
  * two, and with them of the bytes of a way. */
 static inline int64_t fc_lines_that_fit(ptrdiff_t step) {

@@ -48,12 +48,14 @@ typedef struct direct_run {
     char *bias;            /* of all groups, in whole vectors */
 } direct_run;
 
-static int64_t panel_lanes(const fc_problem *p) { return (int64_t)p->kernels->lanes * p->kernels->tile_vectors; }
+static fc_range panel_channels(const fc_problem *p, int64_t panel) {
+    return fc_panel_lanes(p->kernels, p->out_channels, panel);
+}
 
 /* Lanes of a panel as packed: whole vectors. */
 static int64_t packed_lanes(const fc_problem *p, int64_t panel) {
-    const int64_t left = p->out_channels - panel * panel_lanes(p);
-    return fc_min(panel_lanes(p), fc_round_up(left, p->kernels->lanes));
+    const fc_range channels = panel_channels(p, panel);
+    return fc_round_up(channels.end - channels.begin, p->kernels->lanes);
 }
 
 static int64_t group_lanes(const fc_problem *p) { return fc_round_up(p->out_channels, p->kernels->lanes); }
@@ -74,8 +76,8 @@ static void pack_task(void *context, int64_t task, int thread) {
     const pack_run *run = context;
     const fc_problem *p = run->p;
     const int64_t panel = task % run->panels, group = task / run->panels;
-    const int64_t lanes = packed_lanes(p, panel), first = panel * panel_lanes(p);
-    const int64_t rows = fc_min(lanes, p->out_channels - first);
+    const fc_range channels = panel_channels(p, panel);
+    const int64_t lanes = packed_lanes(p, panel), first = channels.begin, rows = channels.end - first;
     const ptrdiff_t line = lanes * p->kernels->itemsize;
     char *dst = run->packed + (group * group_lanes(p) + first) * p->in_channels * fc_taps(p) * p->kernels->itemsize;
     enum { RUN = 256, MOST_ROWS = 64 * FC_MAX_TILE_VECTORS };
@@ -99,7 +101,7 @@ static void pack_task(void *context, int64_t task, int thread) {
 }
 
 static void pack_weights(const fc_problem *p, void *packed, int threads) {
-    pack_run run = {p, packed, fc_ceil_div(p->out_channels, panel_lanes(p))};
+    pack_run run = {p, packed, fc_panel_count(p->kernels, p->out_channels)};
     fc_parallel(p->groups * run.panels, threads, pack_task, &run);
 }
 
@@ -108,8 +110,8 @@ static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, const
     run->packed = packed;
     run->own = fc_arena_take(arena, packed ? 0 : (int64_t)packed_bytes(p), 1);
     run->taps = fc_taps(p);
-    run->panel = panel_lanes(p);
-    run->panels = fc_ceil_div(p->out_channels, run->panel);
+    run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
+    run->panels = fc_panel_count(p->kernels, p->out_channels);
     run->chunk = (int64_t)CHUNK_TILES * p->kernels->tile_rows;
     run->panels_first = group_lanes(p) * run->taps <= p->in_size[0] * p->in_size[1] * p->in_size[2];
     run->block = fc_channel_block(p->in_channels, run->taps, REDUCTION);
@@ -268,8 +270,8 @@ static void sum_chunk(const direct_run *run, const workplace *w, int64_t count, 
     const ptrdiff_t item = kernels->itemsize, line = w->line, ldc = run->panel * item;
     const int vectors = (int)(packed_lanes(p, panel) / kernels->lanes);
     const char *image = p->x.data + n * p->x.batch + group * p->x.group;
-    char *y = p->y.data + n * p->y.batch + group * p->y.group + panel * run->panel * p->y.channel;
-    const int64_t first_lane = group * group_lanes(p) + panel * run->panel;
+    const int64_t first = panel_channels(p, panel).begin, first_lane = group * group_lanes(p) + first;
+    char *y = p->y.data + n * p->y.batch + group * p->y.group + first * p->y.channel;
     const char *weights = run->packed + first_lane * p->in_channels * run->taps * item;
     fc_finish finish = p->finish;
     finish.bias_along_lanes = 1;
@@ -304,7 +306,8 @@ static void store_chunk(const direct_run *run, const zone *z, int64_t q0, int64_
                         int64_t panel, const char *sums) {
     const fc_problem *p = run->p;
     const ptrdiff_t ldc = run->panel * p->kernels->itemsize;
-    const int64_t first = panel * run->panel, channels = fc_min(run->panel, p->out_channels - first);
+    const fc_range out = panel_channels(p, panel);
+    const int64_t first = out.begin, channels = out.end - first;
     int along = FC_SPATIAL - 1; /* runs go along the last axis on which the zone is wider than a pixel */
     while (along > 0 && z->segment[along]->positions.end - z->segment[along]->positions.begin == 1)
         --along;
@@ -364,7 +367,7 @@ static double forward_cost(const fc_problem *p) {
         zone_taps *= counts.segment_taps;
     }
     const int64_t taps = fc_taps(p), blocks = fc_ceil_div(p->in_channels, fc_max(REDUCTION / taps, 1));
-    const double panels = (double)fc_ceil_div(p->out_channels, panel_lanes(p)), pixels = (double)fc_positions(p);
+    const double panels = (double)fc_panel_count(p->kernels, p->out_channels), pixels = (double)fc_positions(p);
     const double rows = fc_row_slots(p, p->out_channels) * (double)p->in_channels;
     const double tiles = pixels / p->kernels->tile_rows + zones,
                  weights = (double)packed_bytes(p) / p->kernels->itemsize;

@@ -26,7 +26,7 @@ static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, int t
     run->p = p;
     run->taps = fc_taps(p);
     run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
-    run->panels = fc_ceil_div(p->out_channels, run->panel);
+    run->panels = fc_panel_count(p->kernels, p->out_channels);
     const int64_t most = fc_max(BLOCK_ROWS / run->taps, 1);
     run->in_block = fc_grad_weight_block(p->in_channels, most, p->groups * run->panels, threads, 1);
     run->in_blocks = fc_ceil_div(p->in_channels, run->in_block);
@@ -150,7 +150,8 @@ static void add_block(const direct_run *run, const task_place *place, int64_t n,
 static void pack_block(const direct_run *run, const task_place *place, int64_t n, int64_t q0, int64_t count,
                        int thread) {
     const fc_problem *p = run->p;
-    const int64_t first = place->panel * run->panel, channels = fc_min(run->panel, p->out_channels - first);
+    const fc_range out = fc_panel_lanes(p->kernels, p->out_channels, place->panel);
+    const int64_t first = out.begin, channels = out.end - first;
     const char *rows[64 * FC_MAX_TILE_VECTORS];
     for (int64_t k = 0; k < channels; ++k)
         rows[k] = p->y.data + n * p->y.batch + place->group * p->y.group + (first + k) * p->y.channel;
@@ -175,7 +176,8 @@ static void pack_block(const direct_run *run, const task_place *place, int64_t n
 static void store_sums(const direct_run *run, const task_place *place, char *sums) {
     const fc_problem *p = run->p;
     const ptrdiff_t item = p->kernels->itemsize, line = run->panel * item;
-    const int64_t first = place->panel * run->panel, outputs = fc_min(run->panel, p->out_channels - first);
+    const fc_range out = fc_panel_lanes(p->kernels, p->out_channels, place->panel);
+    const int64_t first = out.begin, outputs = out.end - first;
     char *filters = p->w.data + place->group * p->w.group + first * p->w.out + place->channel * p->w.in;
     ptrdiff_t dense = item;
     int contiguous = 1;
@@ -204,8 +206,8 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
     task_place place = {.panel = task / run->in_blocks % run->panels, .group = task / (run->in_blocks * run->panels)};
     place.channel = task % run->in_blocks * run->in_block;
     place.channels = fc_min(run->in_block, p->in_channels - place.channel);
-    const int64_t first = place.panel * run->panel, outputs = fc_min(run->panel, p->out_channels - first);
-    place.vectors = (int)fc_ceil_div(outputs, p->kernels->lanes);
+    const fc_range out = fc_panel_lanes(p->kernels, p->out_channels, place.panel);
+    place.vectors = (int)fc_ceil_div(out.end - out.begin, p->kernels->lanes);
 
     const int64_t positions = fc_positions(p);
     char *sums = run->sums[thread];
@@ -237,7 +239,7 @@ double fc_direct_grad_weight_cost(const fc_problem *p) {
     const double taps = (double)fc_taps(p), pixels = (double)fc_positions(p), in = (double)p->in_channels;
     const double out = (double)p->out_channels, blocks = (double)fc_ceil_div(fc_positions(p), BLOCK_PIXELS);
     const double in_blocks = (double)fc_ceil_div(p->in_channels, fc_max(BLOCK_ROWS / fc_taps(p), 1));
-    const double panels = (double)fc_ceil_div(p->out_channels, p->kernels->lanes * p->kernels->tile_vectors);
+    const double panels = (double)fc_panel_count(p->kernels, p->out_channels);
     double slot = FC_COST_GRAD_SLOT;
     if (!fc_channels_last(p, &p->x))
         slot += p->stride[2] > 1 ? FC_COST_GRAD_STRIDED / (double)p->kernel[2] : FC_COST_GRAD_PAGES / taps;

@@ -28,8 +28,8 @@ enum {
 typedef struct im2col_run {
     const fc_problem *p;
     int threads;
-    int64_t taps, panel; /* panel: lanes of a full tile */
-    int64_t block;       /* input channels of one reduction block */
+    int64_t taps;
+    int64_t block; /* input channels of one reduction block */
     int64_t rows, columns, row_bands, column_bands;
     int64_t shared_rows; /* 1: the tap rows of one residue share a copy */
     int64_t residues;    /* copies of one channel, depth tap and column tap */
@@ -76,7 +76,6 @@ static void plan_bands(im2col_run *run) {
     const int64_t spread = (p->kernel[1] - 1) * p->dilation[1] / p->stride[1];
     const int64_t period = p->stride[1] / greatest_common_divisor(p->stride[1], p->dilation[1]);
     run->taps = fc_taps(p);
-    run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
     run->block = fc_channel_block(p->in_channels, run->taps, REDUCTION);
     if (run->block > p->kernels->lanes) /* terms are whole vectors then, too */
         run->block -= run->block % p->kernels->lanes;

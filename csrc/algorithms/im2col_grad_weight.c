@@ -50,7 +50,7 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     run->p = p;
     run->lanes = fc_taps(p) * p->in_channels;
     run->panel = (int64_t)p->kernels->lanes * p->kernels->tile_vectors;
-    run->panels = fc_ceil_div(run->lanes, run->panel);
+    run->panels = fc_panel_count(p->kernels, run->lanes);
     run->runs = has_runs(p);
     run->channels_inside = !run->runs || p->x.axis[2] != p->kernels->itemsize;
     run->line = (run->panel + (run->runs ? p->kernels->lanes : 0)) * p->kernels->itemsize;
@@ -86,8 +86,8 @@ typedef struct tap_lanes {
 
 static int64_t split_panel(const im2col_run *run, int64_t panel, int64_t at, tap_lanes *lanes) {
     const fc_problem *p = run->p;
-    const int64_t lane = panel * run->panel + at, taps = fc_taps(p);
-    const int64_t end = fc_min(run->panel, run->lanes - panel * run->panel);
+    const fc_range all = fc_panel_lanes(p->kernels, run->lanes, panel);
+    const int64_t lane = all.begin + at, end = all.end - all.begin, taps = fc_taps(p);
     if (at >= end)
         return 0;
     int64_t tap = run->channels_inside ? lane / p->in_channels : lane % taps;
@@ -179,7 +179,7 @@ static int lies_in_weights(const im2col_run *run, int64_t panel) {
     const fc_problem *p = run->p;
     const ptrdiff_t item = p->kernels->itemsize;
     ptrdiff_t step = item;
-    int dense = fc_min(run->panel, run->lanes - panel * run->panel) % p->kernels->lanes == 0;
+    int dense = fc_panel_lanes(p->kernels, run->lanes, panel).end % p->kernels->lanes == 0;
     if (run->channels_inside)
         return dense && fc_taps(p) == 1 && p->w.in == item;
     for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
@@ -197,13 +197,14 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
     const int64_t out_block = task % run->out_blocks, panel = task / run->out_blocks % run->panels;
     const int64_t group = task / (run->out_blocks * run->panels);
     const int64_t k_begin = out_block * run->out_block, k_end = fc_min(k_begin + run->out_block, p->out_channels);
-    const int64_t lanes = fc_min(run->panel, run->lanes - panel * run->panel);
+    const fc_range all = fc_panel_lanes(kernels, run->lanes, panel);
+    const int64_t lanes = all.end - all.begin;
     const int vectors = (int)fc_ceil_div(lanes, kernels->lanes);
     char *patches = run->patches[thread], *sums = run->sums[thread];
     ptrdiff_t sums_line = run->panel * item;
     const int in_place = lies_in_weights(run, panel);
     if (in_place) {
-        sums = p->w.data + group * p->w.group + k_begin * p->w.out + panel * run->panel * item;
+        sums = p->w.data + group * p->w.group + k_begin * p->w.out + all.begin * item;
         sums_line = p->w.out;
     }
     ptrdiff_t *pixel_offsets = run->pixel_offsets[thread];
@@ -264,7 +265,7 @@ double fc_im2col_grad_weight_cost(const fc_problem *p) {
     const fc_kernels *kernels = p->kernels;
     const int64_t panel = (int64_t)kernels->lanes * kernels->tile_vectors, most = kernels->tile_vectors;
     const int64_t lanes = p->in_channels * fc_taps(p), vectors = fc_ceil_div(lanes, kernels->lanes);
-    const double panels = (double)fc_ceil_div(lanes, panel), pixels = (double)fc_positions(p);
+    const double panels = (double)fc_panel_count(kernels, lanes), pixels = (double)fc_positions(p);
     const double out = (double)p->out_channels, out_blocks = (double)fc_ceil_div(p->out_channels, OUT_BLOCK);
     const double tiles =
         (double)(fc_ceil_div(p->out_channels, kernels->tile_rows) * fc_ceil_div(fc_positions(p), BLOCK_PIXELS));

@@ -52,20 +52,16 @@ typedef struct winograd_run {
 
 static int by_default(const fc_problem *p) { return fc_winograd_form_of(p, 0).by_default; }
 
-static int64_t panel_count(const fc_problem *p) {
-    return fc_ceil_div(fc_ceil_div(p->out_channels, p->kernels->lanes), p->kernels->tile_vectors);
-}
-
-/* Its first output channel. Whole vectors are dealt out evenly: a panel of a single one would be slow. */
-static int64_t panel_begin(const fc_problem *p, int64_t panel) {
-    return fc_ceil_div(p->out_channels, p->kernels->lanes) * panel / panel_count(p) * p->kernels->lanes;
-}
-
 static int64_t plane_taps(const fc_problem *p) { return p->kernel[1] * p->kernel[2]; }
+
+static fc_range panel_channels(const fc_problem *p, int64_t panel) {
+    return fc_panel_lanes(p->kernels, p->out_channels, panel);
+}
 
 /* Bytes of a line of weights or sums of a panel: whole vectors. */
 static ptrdiff_t panel_line(const fc_problem *p, int64_t panel) {
-    return (panel_begin(p, panel + 1) - panel_begin(p, panel)) * p->kernels->itemsize;
+    const fc_range channels = panel_channels(p, panel);
+    return fc_round_up(channels.end - channels.begin, p->kernels->lanes) * p->kernels->itemsize;
 }
 
 /* ---- weights ---- */
@@ -88,11 +84,12 @@ static int64_t depth_bytes(const fc_problem *p, int64_t panels, ptrdiff_t line) 
 
 /* Of the first panels. */
 static int64_t panels_bytes(const fc_problem *p, int64_t panels) {
-    const ptrdiff_t line = fc_product(panel_begin(p, panels), p->kernels->itemsize);
+    const int64_t vectors = fc_ceil_div(panels > 0 ? panel_channels(p, panels - 1).end : 0, p->kernels->lanes);
+    const ptrdiff_t line = vectors * p->kernels->lanes * p->kernels->itemsize;
     return fc_product(p->kernel[0], depth_bytes(p, panels, line));
 }
 
-static int64_t group_bytes(const fc_problem *p) { return panels_bytes(p, panel_count(p)); }
+static int64_t group_bytes(const fc_problem *p) { return panels_bytes(p, fc_panel_count(p->kernels, p->out_channels)); }
 
 static size_t packed_bytes(const fc_problem *p) { return (size_t)fc_product(p->groups, group_bytes(p)); }
 
@@ -101,8 +98,8 @@ static void transform_weights(const fc_problem *p, int64_t group, int64_t panel,
                               int64_t channels, char *dst) {
     const fc_kernels *kernels = p->kernels;
     const ptrdiff_t line = panel_line(p, panel), step = element_step(channels, line);
-    const int64_t k0 = panel_begin(p, panel), lanes = line / kernels->itemsize;
-    const int64_t filters = fc_min(lanes, p->out_channels - k0);
+    const fc_range out = panel_channels(p, panel);
+    const int64_t k0 = out.begin, filters = out.end - k0, lanes = line / kernels->itemsize;
     const int64_t taps = plane_taps(p);
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
     const fc_winograd_filter_fn filter = kernels->winograd[fc_winograd_form_of(p, 0).id].filter;
@@ -150,7 +147,7 @@ static void pack_task(void *context, int64_t task, int thread) {
 }
 
 static void pack_weights(const fc_problem *p, void *packed, int threads) {
-    pack_run run = {p, packed, panel_count(p), chunk_channels(p), 0};
+    pack_run run = {p, packed, fc_panel_count(p->kernels, p->out_channels), chunk_channels(p), 0};
     run.chunks = fc_ceil_div(p->in_channels, run.chunk);
     fc_parallel(p->groups * run.panels * run.chunks * p->kernel[0], threads, pack_task, &run);
 }
@@ -163,7 +160,7 @@ static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->channels = p->groups * p->in_channels;
     run->line_channels = LINE / p->kernels->itemsize;
     run->lines = fc_ceil_div(run->channels, run->line_channels);
-    run->panels = panel_count(p);
+    run->panels = fc_panel_count(p->kernels, p->out_channels);
     run->chunk = chunk_channels(p);
     run->chunks = fc_ceil_div(p->in_channels, run->chunk);
     run->block = run->tiling.tiles;
@@ -266,8 +263,8 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
     const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
     const ptrdiff_t line = panel_line(p, panel);
-    const int64_t k0 = panel_begin(p, panel), lanes = line / kernels->itemsize;
-    const int64_t filters = fc_min(lanes, p->out_channels - k0);
+    const fc_range out = panel_channels(p, panel);
+    const int64_t k0 = out.begin, filters = out.end - k0, lanes = line / kernels->itemsize;
     const fc_range depths = fc_valid_taps(p, 0, s->depth);
     const int64_t all_taps = plane_taps(p), *edge = run->tiling.form.edge;
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
@@ -308,7 +305,8 @@ static void finish_block(const winograd_run *run, int64_t begin, int64_t end, in
     const int64_t *edge = run->tiling.form.edge;
     const fc_winograd_output_fn output = p->kernels->winograd[run->tiling.form.id].output;
     const ptrdiff_t item = p->kernels->itemsize, line = panel_line(p, panel);
-    const int64_t first = panel_begin(p, panel), channels = fc_min(line / item, p->out_channels - first);
+    const fc_range out = panel_channels(p, panel);
+    const int64_t first = out.begin, channels = out.end - first;
     fc_finish finish = p->finish;
     if (finish.bias)
         finish.bias += (group * p->out_channels + first) * finish.bias_stride;
@@ -395,7 +393,7 @@ static double forward_cost(const fc_problem *p) {
     const double elements = (double)form.elements, out = (double)p->out_channels;
     const double depths = (double)p->kernel[0], channels = depths * (double)p->in_channels;
     const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
-    const double panels = (double)panel_count(p);
+    const double panels = (double)fc_panel_count(p->kernels, p->out_channels);
     const double lines = depths * (double)(fc_ceil_div(p->groups * p->in_channels * kernels->itemsize, LINE)) *
                          (double)(LINE / (kernels->lanes * kernels->itemsize));
     const double sums = depths * (double)fc_ceil_div(p->in_channels, sum_channels(p));
