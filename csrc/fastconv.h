@@ -368,7 +368,7 @@ FC_API int fc_isa_lanes(int isa, fc_dtype dtype);
 
 /* Threads of calls that do not say how many. Set, it holds for the whole process; numbers below 1 count as 1, those above
  * FC_MOST_THREADS as that. Until then it is 1 or, where the Python package was imported, the CPUs of the process, though no
- * more than the calling thread has set by omp_set_num_threads. 1 in a forked child. */
+ * more than the calling thread has set by omp_set_num_threads. 1 in a forked child, and without OpenMP. */
 #define FC_MOST_THREADS 4096
 FC_API int fc_has_openmp(void); /* 0: every call runs on its caller's thread alone */
 FC_API int fc_get_num_threads(void);
