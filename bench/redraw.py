@@ -1,6 +1,8 @@
 """Rewrites docs/benchmarks.md and the pictures beside it from what ``python -m fastconv bench --json FILE`` wrote.
 
-python bench/redraw.py FILE.json [--docs FOLDER]
+python bench/redraw.py FILE.json [--page NAME] [--docs FOLDER]
+
+A page for each kind of machine: ``benchmarks``, and ``benchmarks_avx512``.
 """
 
 from __future__ import annotations
@@ -30,20 +32,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", metavar="FILE.json")
     parser.add_argument("--docs", type=Path, default=DOCS, metavar="FOLDER", help="default: docs")
+    parser.add_argument("--page", default="benchmarks", metavar="NAME", help="default: benchmarks")
     args = parser.parse_args()
     result = load(args.file)
-    plot.ratios(result, args.docs / "benchmarks_ratios.svg")
-    plot.roofline(result, args.docs / "benchmarks_roofline.svg")
-    page = args.docs / "benchmarks.md"
-    page.write_text(text(result), encoding="utf-8")
+    plot.ratios(result, args.docs / f"{args.page}_ratios.svg")
+    plot.roofline(result, args.docs / f"{args.page}_roofline.svg")
+    page = args.docs / f"{args.page}.md"
+    page.write_text(text(result, args.page), encoding="utf-8")
     print(f"{page}: {len(lines(result))} rows")
 
 
-def text(result: Result) -> str:
+def text(result: Result, page: str) -> str:
     """The page."""
     found, differing = lines(result), Differing.of(result.rows)
     parts = [
-        "# Benchmarks",
+        f"# Benchmarks: {', '.join(dict.fromkeys(limits.isa for limits in result.limits))}",
         f"Made by `bench/redraw.py` from a run of {result.started[:10]}, which anyone can repeat:",
         f"```sh\n{result.command}\n```",
         *(f"**{told}.**" for told in closing(found, differing)),
@@ -53,8 +56,8 @@ def text(result: Result) -> str:
         "## Layers",
         LEGEND,
         layers(result, found, differing),
-        "![Bars: the speed of fastconv over that of others, for each layer](benchmarks_ratios.svg)",
-        "![Roofline: GFLOP/s of each layer over the operations a byte](benchmarks_roofline.svg)",
+        f"![Bars: the speed of fastconv over that of others, for each layer]({page}_ratios.svg)",
+        f"![Roofline: GFLOP/s of each layer over the operations a byte]({page}_roofline.svg)",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -88,10 +88,10 @@ html_title = "fastconv"
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
-    "secondary_sidebar_items": {"**": ["page-toc"], "benchmarks": []},
+    "secondary_sidebar_items": {"**": ["page-toc"], "benchmarks*": []},
 }
-# Nothing lies below the first four; the table of the last is as wide as a page can be.
-html_sidebars = {page: [] for page in ("overview", "tutorial", "howto", "extending", "benchmarks")}
+# Nothing lies below the first four; the tables of the last are as wide as a page can be.
+html_sidebars = {page: [] for page in ("overview", "tutorial", "howto", "extending", "benchmarks*")}
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
