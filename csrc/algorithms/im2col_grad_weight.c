@@ -13,6 +13,13 @@
 
 enum { BLOCK_PIXELS = 256, OUT_BLOCK = 512, FEW_CHANNELS = 16 };
 
+/* Lanes [first, first + count) of a panel: input channels from `channel` on of one tap, or what follows them as a run. */
+typedef struct tap_lanes {
+    int64_t tap[FC_SPATIAL], first, count, channel;
+    ptrdiff_t offset; /* of the element that the first one meets at output position 0, in the image of a group */
+    fc_range met;     /* columns of outputs at which all of them meet the image */
+} tap_lanes;
+
 typedef struct im2col_run {
     const fc_problem *p;
     int64_t lanes, panel, panels; /* lanes: taps x input channels */
@@ -23,6 +30,7 @@ typedef struct im2col_run {
     ptrdiff_t *step_offsets, *line_offsets; /* pixels of an image row; lines of the patches */
     ptrdiff_t **pixel_offsets;
     char **patches, **sums;
+    tap_lanes **parts; /* of the panel that a thread works on */
 } im2col_run;
 
 /* Whether lanes can be ordered so that some of them in a row lie in a row in the image. */
@@ -59,12 +67,15 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     run->pixel_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
     run->patches = fc_arena_take(arena, threads, sizeof(char *));
     run->sums = fc_arena_take(arena, threads, sizeof(char *));
+    run->parts = fc_arena_take(arena, threads, sizeof(tap_lanes *));
     for (int t = 0; t < threads; ++t) {
         ptrdiff_t *pixel_offsets = fc_arena_take(arena, BLOCK_PIXELS, sizeof(ptrdiff_t));
         char *patches = fc_arena_take(arena, BLOCK_PIXELS, (size_t)run->line);
         char *sums = fc_arena_take(
             arena, fc_round_up(fc_min(p->out_channels, OUT_BLOCK), p->kernels->tile_rows) * run->panel, item);
+        tap_lanes *parts = fc_arena_take(arena, fc_min(run->panel, run->lanes), sizeof(tap_lanes));
         if (arena->base) {
+            run->parts[t] = parts;
             run->pixel_offsets[t] = pixel_offsets;
             run->patches[t] = patches;
             run->sums[t] = sums;
@@ -79,37 +90,39 @@ size_t fc_im2col_grad_weight_scratch_bytes(const fc_problem *p, int threads) {
     return arena.used;
 }
 
-/* Lanes [first, first + count) of a panel: input channels from `channel` on of one tap, or what follows them as a run. */
-typedef struct tap_lanes {
-    int64_t tap[FC_SPATIAL], first, count, channel;
-} tap_lanes;
-
-static int64_t split_panel(const im2col_run *run, int64_t panel, int64_t at, tap_lanes *lanes) {
-    const fc_problem *p = run->p;
-    const fc_range all = fc_panel_lanes(p->kernels, run->lanes, panel);
-    const int64_t lane = all.begin + at, end = all.end - all.begin, taps = fc_taps(p);
-    if (at >= end)
-        return 0;
-    int64_t tap = run->channels_inside ? lane / p->in_channels : lane % taps;
-    lanes->channel = run->channels_inside ? lane % p->in_channels : lane / taps;
-    lanes->first = at;
-    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
-        lanes->tap[axis] = tap % p->kernel[axis];
-        tap /= p->kernel[axis];
-    }
-    const int64_t columns = p->kernel[2] - lanes->tap[2];
-    const int64_t together = !run->runs             ? p->in_channels - lanes->channel
-                             : run->channels_inside ? columns * p->in_channels - lanes->channel
-                                                    : columns;
-    lanes->count = fc_min(end - at, together);
-    return lanes->count;
-}
-
 /* Column of the tap of the i-th lane of a run, and its channel. */
 static int64_t column_of(const im2col_run *run, const tap_lanes *lanes, int64_t i, int64_t *channel) {
     const int64_t inside = run->channels_inside ? run->p->in_channels : 1, at = lanes->channel % inside + i;
     *channel = run->channels_inside ? at % inside : lanes->channel;
     return lanes->tap[2] + at / inside;
+}
+
+/* The parts of a panel; returns their number. */
+static int64_t split_panel(const im2col_run *run, int64_t panel, tap_lanes *parts) {
+    const fc_problem *p = run->p;
+    const fc_range all = fc_panel_lanes(p->kernels, run->lanes, panel);
+    const int64_t taps = fc_taps(p);
+    int64_t count = 0;
+    for (int64_t lane = all.begin; lane < all.end; lane += parts[count++].count) {
+        tap_lanes *part = &parts[count];
+        int64_t tap = run->channels_inside ? lane / p->in_channels : lane % taps, channel;
+        part->channel = run->channels_inside ? lane % p->in_channels : lane / taps;
+        part->first = lane - all.begin;
+        part->offset = part->channel * p->x.channel;
+        for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
+            part->tap[axis] = tap % p->kernel[axis];
+            part->offset += (part->tap[axis] * p->dilation[axis] + p->offset[axis]) * p->x.axis[axis];
+            tap /= p->kernel[axis];
+        }
+        const int64_t columns = p->kernel[2] - part->tap[2];
+        const int64_t together = !run->runs             ? p->in_channels - part->channel
+                                 : run->channels_inside ? columns * p->in_channels - part->channel
+                                                        : columns;
+        part->count = fc_min(all.end - lane, together);
+        const int64_t last = column_of(run, part, part->count - 1, &channel);
+        part->met = (fc_range){fc_valid_positions(p, 2, part->tap[2]).begin, fc_valid_positions(p, 2, last).end};
+    }
+    return count;
 }
 
 /* A run of lanes of `count` pixels of one output row; src: the first lane's element of the first of them. */
@@ -118,9 +131,8 @@ static void copy_runs(const im2col_run *run, const tap_lanes *lanes, const char 
     const fc_problem *p = run->p;
     const ptrdiff_t item = p->kernels->itemsize, step = p->stride[2] * p->x.axis[2];
     const ptrdiff_t bytes = fc_round_up(lanes->count, p->kernels->lanes) * item;
-    int64_t channel, inner, last = column_of(run, lanes, lanes->count - 1, &inner);
-    const int64_t begin = fc_min(fc_max(fc_valid_positions(p, 2, lanes->tap[2]).begin - first, 0), count);
-    int64_t end = fc_max(fc_min(fc_valid_positions(p, 2, last).end - first, count), begin);
+    const int64_t begin = fc_min(fc_max(lanes->met.begin - first, 0), count);
+    int64_t channel, end = fc_max(fc_min(lanes->met.end - first, count), begin);
     while (end > begin && src + (end - 1) * step + bytes > run->end)
         --end;
     p->kernels->copy_runs(dst + begin * run->line, run->line, src + begin * step, step, end - begin, lanes->count);
@@ -141,36 +153,38 @@ static void copy_runs(const im2col_run *run, const tap_lanes *lanes, const char 
 }
 
 /* Patches of `count` pixels of one output row, from position `at` on, into lines from `dst` on. */
-static void gather_row(const im2col_run *run, int64_t n, int64_t group, int64_t panel, const int64_t at[FC_SPATIAL],
-                       int64_t count, char *dst) {
+static void gather_row(const im2col_run *run, const char *image, const tap_lanes *parts, int64_t part_count,
+                       const int64_t at[FC_SPATIAL], int64_t count, char *dst) {
     const fc_problem *p = run->p;
     const ptrdiff_t item = p->kernels->itemsize, line = run->line;
     const char *rows[64 * FC_MAX_TILE_VECTORS];
-    tap_lanes lanes;
-    for (int64_t done = 0; split_panel(run, panel, done, &lanes); done += lanes.count) {
-        char *to = dst + lanes.first * item;
-        int64_t begin = fc_min(fc_max(fc_valid_positions(p, 2, lanes.tap[2]).begin - at[2], 0), count);
-        int64_t end = fc_max(fc_min(fc_valid_positions(p, 2, lanes.tap[2]).end - at[2], count), begin);
-        const char *src = p->x.data + n * p->x.batch + group * p->x.group + lanes.channel * p->x.channel;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        image += at[axis] * p->stride[axis] * p->x.axis[axis];
+    for (int64_t i = 0; i < part_count; ++i) {
+        const tap_lanes *lanes = &parts[i];
+        char *to = dst + lanes->first * item;
+        const char *src = image + lanes->offset;
         int met = 1;
-        for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-            const int64_t position = at[axis] * p->stride[axis] + lanes.tap[axis] * p->dilation[axis] + p->offset[axis];
-            met = met && (axis == 2 || (position >= 0 && position < p->in_size[axis]));
-            src += position * p->x.axis[axis];
+        for (int axis = 0; axis < 2; ++axis) {
+            const int64_t position =
+                at[axis] * p->stride[axis] + lanes->tap[axis] * p->dilation[axis] + p->offset[axis];
+            met = met && position >= 0 && position < p->in_size[axis];
         }
         if (met && run->runs) {
-            copy_runs(run, &lanes, src, at[2], count, to);
+            copy_runs(run, lanes, src, at[2], count, to);
             continue;
         }
+        int64_t begin = fc_min(fc_max(lanes->met.begin - at[2], 0), count);
+        int64_t end = fc_max(fc_min(lanes->met.end - at[2], count), begin);
         if (!met) /* nothing of this row meets the tap */
             end = begin = count;
         src += begin * p->stride[2] * p->x.axis[2];
-        for (int64_t m = 0; m < lanes.count; ++m)
+        for (int64_t m = 0; m < lanes->count; ++m)
             rows[m] = src + m * p->x.channel;
-        p->kernels->gather_lanes(to, line, lanes.count, rows, 0, run->step_offsets, begin);
-        p->kernels->gather_lanes(to + begin * line, line, lanes.count, rows, lanes.count, run->step_offsets,
+        p->kernels->gather_lanes(to, line, lanes->count, rows, 0, run->step_offsets, begin);
+        p->kernels->gather_lanes(to + begin * line, line, lanes->count, rows, lanes->count, run->step_offsets,
                                  end - begin);
-        p->kernels->gather_lanes(to + end * line, line, lanes.count, rows, 0, run->step_offsets, count - end);
+        p->kernels->gather_lanes(to + end * line, line, lanes->count, rows, 0, run->step_offsets, count - end);
     }
 }
 
@@ -208,7 +222,8 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
         sums_line = p->w.out;
     }
     ptrdiff_t *pixel_offsets = run->pixel_offsets[thread];
-    const int64_t positions = fc_positions(p);
+    tap_lanes *parts = run->parts[thread];
+    const int64_t positions = fc_positions(p), part_count = split_panel(run, panel, parts);
 
     if (lanes % kernels->lanes) /* those past the last stay 0 */
         memset(patches, 0, (size_t)(BLOCK_PIXELS * line));
@@ -219,7 +234,8 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
                 int64_t at[FC_SPATIAL];
                 fc_grad_weight_position(p, q0 + q, at);
                 const int64_t length = fc_min(count - q, p->out_size[2] - at[2]);
-                gather_row(run, n, group, panel, at, length, patches + q * line);
+                gather_row(run, p->x.data + n * p->x.batch + group * p->x.group, parts, part_count, at, length,
+                           patches + q * line);
                 for (int64_t i = 0; i < length; ++i)
                     pixel_offsets[q + i] = at[0] * p->y.axis[0] + at[1] * p->y.axis[1] + (at[2] + i) * p->y.axis[2];
                 q += length;
@@ -229,16 +245,15 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
                          run->line_offsets, sums, sums_line, n > 0 || q0 > 0, NULL);
         }
 
-    tap_lanes part;
-    for (int64_t done = 0; !in_place && split_panel(run, panel, done, &part); done += part.count)
-        for (int64_t i = 0, count; i < part.count; i += count) { /* lanes of one tap, or of one channel */
+    for (const tap_lanes *part = parts; !in_place && part < parts + part_count; ++part)
+        for (int64_t i = 0, count; i < part->count; i += count) { /* lanes of one tap, or of one channel */
             int64_t channel;
-            const int64_t column = column_of(run, &part, i, &channel);
-            count = run->channels_inside ? fc_min(part.count - i, p->in_channels - channel) : part.count;
+            const int64_t column = column_of(run, part, i, &channel);
+            count = run->channels_inside ? fc_min(part->count - i, p->in_channels - channel) : part->count;
             char *dst = p->w.data + group * p->w.group + k_begin * p->w.out + channel * p->w.in +
-                        part.tap[0] * p->w.axis[0] + part.tap[1] * p->w.axis[1] + column * p->w.axis[2];
+                        part->tap[0] * p->w.axis[0] + part->tap[1] * p->w.axis[1] + column * p->w.axis[2];
             kernels->copy_matrix((fc_matrix){dst, p->w.out, run->channels_inside ? p->w.in : p->w.axis[2]},
-                                 (fc_matrix){sums + (part.first + i) * item, sums_line, item}, k_end - k_begin, count);
+                                 (fc_matrix){sums + (part->first + i) * item, sums_line, item}, k_end - k_begin, count);
         }
 }
 
