@@ -39,7 +39,7 @@ fc_status fc_hand_over(void *theirs, const void *ours, size_t size);
 /* The same for the options of what computes. Until the function returns, this thread computes as they ask. */
 #define FC_ADOPT_OPTIONS(options)                                                                                      \
     FC_ADOPT(fc_options, options);                                                                                     \
-    __attribute__((cleanup(fc_leave_float_mode))) fc_float_mode mode_before =                                          \
+    __attribute__((cleanup(fc_leave_float_mode), unused)) fc_float_mode mode_before =                                  \
         fc_enter_float_mode(fc_float_mode_now() | (options->flush_denormal ? FC_FLUSHES : 0))
 
 static inline void fc_leave_float_mode(const fc_float_mode *before) { fc_enter_float_mode(*before); }
