@@ -88,7 +88,7 @@ html_title = "fastconv"
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
-    "secondary_sidebar_items": {"**": ["page-toc"], "benchmarks*": []},
+    "secondary_sidebar_items": {"**": ["page-toc"], "benchmarks": [], "benchmarks_avx512": []},
 }
 # Nothing lies below the first four; the tables of the last are as wide as a page can be.
 html_sidebars = {page: [] for page in ("overview", "tutorial", "howto", "extending", "benchmarks*")}
