@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -149,3 +151,43 @@ def test_depthwise_of_wide_images_that_lie_apart(isa: str, dtype: str, kernel: t
             got = fastconv.conv2d_grad_input(image, weight, image.shape, algorithm="depthwise", **options)
             want = fastconv.conv2d_grad_input(image, weight, image.shape, algorithm="direct", **options)
             assert_identical(got, want, f"gradient, {width} columns")
+
+
+STEPS = (-1, 1, 2, 3, 4, 9, 700)
+"""Elements between neighbours on an axis: beside, apart, as far as a filter's taps, and far, in either direction."""
+
+
+def _lying_everywhere(shape: tuple[int, ...], dtype: str) -> Iterator[np.ndarray[Any, Any]]:
+    """Arrays of which neighbours on each axis lie any of STEPS apart; elements may share memory."""
+    largest = max(STEPS) * sum(size - 1 for size in shape)
+    memory = np.random.default_rng(7).integers(-3, 4, sum(shape) + largest + 1).astype(dtype)
+    for steps in itertools.product(STEPS, repeat=len(shape)):
+        before = sum(size - 1 for size, step in zip(shape, steps, strict=True) if step < 0)
+        strides = [step * memory.itemsize for step in steps]
+        yield np.lib.stride_tricks.as_strided(memory[before:], shape, strides, writeable=False)
+
+
+@pytest.mark.parametrize("algorithm", [*GENERAL, "winograd"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_count_as_they_read_wherever_their_elements_lie(isa: str, dtype: str, algorithm: str) -> None:
+    random = np.random.default_rng(5)
+    x, g = (random.integers(-3, 4, (1, channels, 5, 6)).astype(dtype) for channels in (2, 33))
+    for weight in _lying_everywhere((33, 2, 3, 3), dtype):
+        plain, where = np.ascontiguousarray(weight), f"strides {weight.strides}"
+        got, want = (fastconv.conv2d(x, w, None, 1, 1, algorithm=algorithm) for w in (weight, plain))
+        assert_identical(got, want, where)
+        got, want = (fastconv.conv2d_grad_input(g, w, x.shape, 1, 1, algorithm=algorithm) for w in (weight, plain))
+        assert_identical(got, want, f"gradient, {where}")
+
+
+@pytest.mark.parametrize("algorithm", GENERAL)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_images_count_as_they_read_wherever_their_elements_lie(isa: str, dtype: str, algorithm: str) -> None:
+    random = np.random.default_rng(5)
+    weight, g = (random.integers(-3, 4, shape).astype(dtype) for shape in ((3, 17, 3, 3), (2, 3, 3, 4)))
+    for image in _lying_everywhere((2, 17, 5, 6), dtype):
+        plain, where = np.ascontiguousarray(image), f"strides {image.strides}"
+        got, want = (fastconv.conv2d(x, weight, algorithm=algorithm) for x in (image, plain))
+        assert_identical(got, want, where)
+        got, want = (fastconv.conv2d_grad_weight(g, x, weight.shape, algorithm=algorithm) for x in (image, plain))
+        assert_identical(got, want, f"gradient, {where}")
