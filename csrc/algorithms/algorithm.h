@@ -131,22 +131,19 @@ int64_t fc_channel_block(int64_t channels, int64_t taps, int64_t target);
 /* supports of an algorithm without limits */
 int fc_supports_all(const fc_problem *p);
 
-/* gemm_tiles for any number of rows, in tiles of nearly equal size: small ones are slow. */
+/* gemm_tiles for any number of rows, in tiles of nearly equal size: small ones are slow. What is finished is changed: a
+ * copy would wait for what the caller has just stored in it. */
 static inline void fc_run_tiles(const fc_kernels *kernels, int64_t rows, int64_t vectors, ptrdiff_t count,
                                 const char *a, ptrdiff_t lda, const ptrdiff_t *oa, const char *b, const ptrdiff_t *ob,
-                                char *c, ptrdiff_t ldc, int accumulate, const fc_finish *finish) {
+                                char *c, ptrdiff_t ldc, int accumulate, fc_finish *finish) {
     const int64_t tiles = fc_ceil_div(rows, kernels->tile_rows), least = rows / tiles, larger = rows % tiles;
     const int64_t done = larger * (least + 1);
-    fc_finish rest = {0};
     if (larger > 0)
         kernels->gemm_tiles[least][vectors - 1](larger, count, a, lda, oa, b, ob, c, ldc, accumulate, finish);
-    if (finish) {
-        rest = *finish;
-        if (rest.bias)
-            rest.bias += done * rest.bias_stride;
-    }
+    if (finish && finish->bias)
+        finish->bias += done * finish->bias_stride;
     kernels->gemm_tiles[least - 1][vectors - 1](tiles - larger, count, a + done * lda, lda, oa, b, ob, c + done * ldc,
-                                                ldc, accumulate, finish ? &rest : NULL);
+                                                ldc, accumulate, finish);
 }
 
 /* ---- panels: lanes that a tile holds ---- */

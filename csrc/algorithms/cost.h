@@ -37,7 +37,7 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_DIRECT_STRIDED 0.38 /* more, once a column of taps: only some elements of each line are read */
 #define FC_COST_PANEL_SLOT 1.06
 #define FC_COST_PANEL_IN_PLACE 0.24 /* more where the panel is not copied */
-#define FC_COST_PANEL_DOT 2.5
+#define FC_COST_PANEL_DOT 1.1
 #define FC_COST_WINOGRAD_SLOT 0.82
 
 /* ---- what is paid once: by a tile, and by what holds many ---- */
@@ -46,7 +46,8 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_DIRECT_ZONE_ROWS 2.2 /* rows of a tile that a zone leaves empty */
 #define FC_COST_DIRECT_CHUNK 906
 #define FC_COST_PANEL_TILE 67
-#define FC_COST_PANEL_DOTS 515
+#define FC_COST_PANEL_DOT_SUM 16    /* a sum, whose lanes are added, */
+#define FC_COST_PANEL_DOT_GATHER 30 /* and a tap, gathered alone */
 #define FC_COST_IM2COL_BAND 1420
 #define FC_COST_WINOGRAD_TILE 100
 #define FC_COST_WINOGRAD_PANEL 2250

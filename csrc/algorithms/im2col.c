@@ -46,10 +46,11 @@ typedef struct im2col_run {
 
 static int64_t copies_a_channel(const im2col_run *run) { return run->p->kernel[0] * run->residues * run->p->kernel[2]; }
 
-/* A pitch that is whole lines and no multiple of 4096 bytes, which would put every copy into the same cache sets. */
+/* A pitch that is whole lines, leaves room for the rest of a last vector, and is no multiple of 4096 bytes, which would
+ * put every copy into the same cache sets. */
 static int64_t copy_pitch(const im2col_run *run) {
     const int64_t item = run->p->kernels->itemsize, line = 64 / item;
-    int64_t pitch = fc_round_up((run->rows + run->halo) * run->columns, line);
+    int64_t pitch = fc_round_up((run->rows + run->halo) * run->columns + run->p->kernels->lanes - 1, line);
     while (pitch * item % 4096 < 128)
         pitch += line;
     return pitch;
@@ -185,9 +186,11 @@ static void make_copies(const im2col_run *run, const band *b, int64_t channel, i
                 const int64_t row = b->row * p->stride[1] + shift + p->offset[1];
                 for (int64_t w = 0; w < p->kernel[2]; ++w, copies += bytes) {
                     const int64_t column = b->column * p->stride[2] + w * p->dilation[2] + p->offset[2];
-                    const int64_t rows = b->rows + run->halo;
+                    const int64_t rows = b->rows + run->halo, elements = rows * b->columns;
+                    memset(copies + elements * p->kernels->itemsize, 0,
+                           (size_t)((p->kernels->lanes - 1) * p->kernels->itemsize)); /* the rest of a last vector */
                     if (depth < 0 || depth >= p->in_size[0])
-                        memset(copies, 0, (size_t)(rows * b->columns * p->kernels->itemsize));
+                        memset(copies, 0, (size_t)(elements * p->kernels->itemsize));
                     else
                         copy_shifted(p, copies, plane, row, column, rows, b->columns);
                 }
@@ -242,7 +245,8 @@ static void forward_task(void *context, int64_t task, int thread) {
     panel.plane = p->y.data + n * p->y.batch + group * p->y.group + depth * p->y.axis[0];
     panel.weight_offsets = run->weight_offsets;
     panel.lane_offsets = lane_offsets;
-    const int64_t rest = b.pixels % kernels->lanes, whole = b.pixels - rest;
+    const int64_t rest = fc_panel_dotted(p, b.pixels, fc_ceil_div(p->in_channels, run->block));
+    const int64_t whole = b.pixels - rest;
 
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const int64_t channels = fc_min(run->block, p->in_channels - c);
@@ -260,7 +264,9 @@ static void forward_task(void *context, int64_t task, int thread) {
             panel.out_channels = (fc_range){k, fc_min(k + run->panel_rows, k_end)};
             fc_panel_take_weights(&panel, c, channels);
             for (int64_t pixel = 0, pixels; pixel < whole; pixel += pixels) {
-                pixels = kernels->lanes * fc_even_part((whole - pixel) / kernels->lanes, kernels->tile_vectors);
+                pixels =
+                    kernels->lanes * fc_even_part(fc_ceil_div(whole - pixel, kernels->lanes), kernels->tile_vectors);
+                pixels = fc_min(pixels, whole - pixel);
                 fc_panel_sums(&panel, copies + pixel * item, pixel, pixels);
             }
             if (rest > 0)

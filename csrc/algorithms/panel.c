@@ -101,7 +101,9 @@ void fc_panel_sums(const fc_panel *panel, const char *lanes, int64_t first, int6
     const int64_t k = panel->out_channels.begin, rows = panel->out_channels.end - k;
     char *c = panel->room.sums;
     ptrdiff_t ldc = panel_line(p);
-    const int in_place = panel->window.flat && p->y.axis[2] == p->kernels->itemsize;
+    const int64_t vectors = fc_ceil_div(pixels, p->kernels->lanes);
+    const int in_place =
+        panel->window.flat && p->y.axis[2] == p->kernels->itemsize && pixels == vectors * p->kernels->lanes;
     if (in_place) {
         c = panel->plane + k * p->y.channel + panel->window.row * p->y.axis[1] +
             (panel->window.column + first) * p->y.axis[2];
@@ -109,10 +111,9 @@ void fc_panel_sums(const fc_panel *panel, const char *lanes, int64_t first, int6
     } else if (!panel->first) {
         move_sums(panel, first, pixels, k, rows, 0);
     }
-    const fc_finish finish = finish_of(panel, k);
-    fc_run_tiles(p->kernels, rows, pixels / p->kernels->lanes, panel->terms, panel->weights, panel->weight_row,
-                 panel->weight_offsets, lanes, panel->lane_offsets, c, ldc, !panel->first,
-                 panel->last ? &finish : NULL);
+    fc_finish finish = finish_of(panel, k);
+    fc_run_tiles(p->kernels, rows, vectors, panel->terms, panel->weights, panel->weight_row, panel->weight_offsets,
+                 lanes, panel->lane_offsets, c, ldc, !panel->first, panel->last ? &finish : NULL);
     if (!in_place)
         move_sums(panel, first, pixels, k, rows, 1);
 }
@@ -160,26 +161,47 @@ void fc_panel_rest(const fc_panel *panel, int64_t first, int64_t pixels) {
     }
 }
 
+static double vectors_cost(const fc_problem *p, int64_t vectors, int64_t blocks, int copied) {
+    const int64_t rows = p->kernels->tile_rows, panels = fc_ceil_div(vectors, p->kernels->tile_vectors);
+    if (panels == 0)
+        return 0;
+    const int64_t least = vectors / panels, larger = vectors % panels; /* dealt out evenly */
+    double slots = (double)(panels - larger) * fc_rows_slots(p->out_channels, rows, least);
+    if (larger)
+        slots += (double)larger * fc_rows_slots(p->out_channels, rows, least + 1);
+    const double terms = (double)(p->in_channels * fc_taps(p));
+    return (copied ? FC_COST_PANEL_SLOT : FC_COST_PANEL_SLOT + FC_COST_PANEL_IN_PLACE) * slots * terms +
+           FC_COST_PANEL_TILE * (double)(panels * fc_ceil_div(p->out_channels, rows) * blocks);
+}
+
+static double dots_cost(const fc_problem *p, int64_t pixels, int64_t blocks) {
+    const int64_t most = p->kernels->tile_vectors, rows = p->kernels->tile_rows, terms = p->in_channels * fc_taps(p);
+    double slots = (double)(pixels / most) * fc_rows_slots(p->out_channels, rows, most);
+    if (pixels % most)
+        slots += fc_rows_slots(p->out_channels, rows, pixels % most);
+    return FC_COST_PANEL_DOT * slots * (double)fc_ceil_div(terms, p->kernels->lanes) +
+           FC_COST_PANEL_DOT_SUM * (double)(pixels * p->out_channels * blocks) +
+           (fc_taps(p) > 1 ? FC_COST_PANEL_DOT_GATHER * (double)(pixels * terms) : 0);
+}
+
+int64_t fc_panel_dotted(const fc_problem *p, int64_t pixels, int64_t blocks) {
+    const int64_t vectors = pixels / p->kernels->lanes, rest = pixels % p->kernels->lanes;
+    const double vector = vectors_cost(p, vectors + 1, blocks, 1) - vectors_cost(p, vectors, blocks, 1);
+    return rest && dots_cost(p, rest, blocks) < vector ? rest : 0;
+}
+
 double fc_panel_cost(const fc_problem *p, int64_t pixels, int64_t blocks, int copied) {
-    const fc_kernels *kernels = p->kernels;
-    const int64_t lanes = kernels->lanes, most = kernels->tile_vectors, rows = kernels->tile_rows;
-    const int64_t vectors = pixels / lanes, rest = pixels % lanes, terms = p->in_channels * fc_taps(p);
-    const double tiles = (double)(fc_ceil_div(p->out_channels, rows) * blocks);
-    double slots = (double)(vectors / most) * fc_rows_slots(p->out_channels, rows, most), cost = 0;
-    if (vectors % most)
-        slots += fc_rows_slots(p->out_channels, rows, vectors % most);
-    if (rest)
-        cost = (double)fc_ceil_div(rest, most) * (FC_COST_PANEL_DOT * (double)fc_ceil_div(terms, lanes) *
-                                                      fc_rows_slots(p->out_channels, rows, fc_min(rest, most)) +
-                                                  FC_COST_PANEL_DOTS * tiles);
+    const int64_t dotted = fc_panel_dotted(p, pixels, blocks);
+    double cost = vectors_cost(p, fc_ceil_div(pixels - dotted, p->kernels->lanes), blocks, copied);
+    if (dotted)
+        cost += dots_cost(p, dotted, blocks);
     if (fc_channels_last(p, &p->y)) {
         const double store = (double)(2 * blocks - 1) * (double)pixels * (double)p->out_channels;
         cost +=
             (p->y.axis[2] % 4096 ? FC_COST_STORE_SCATTERED : FC_COST_STORE_SCATTERED + FC_COST_STORE_CONFLICT) * store;
     }
     if (copies_weights(p))
-        cost += (fc_taps(p) == 1 ? FC_COST_PANEL_WEIGHT : FC_COST_PANEL_WEIGHT_OF_TAPS) * (double)terms *
-                (double)p->out_channels;
-    return cost + (copied ? FC_COST_PANEL_SLOT : FC_COST_PANEL_SLOT + FC_COST_PANEL_IN_PLACE) * slots * (double)terms +
-           FC_COST_PANEL_TILE * (double)fc_ceil_div(vectors, most) * tiles;
+        cost += (fc_taps(p) == 1 ? FC_COST_PANEL_WEIGHT : FC_COST_PANEL_WEIGHT_OF_TAPS) *
+                (double)(p->in_channels * fc_taps(p)) * (double)p->out_channels;
+    return cost;
 }

@@ -2,8 +2,9 @@
  *
  * Lanes are pixels, rows of a tile output channels, whose weights are broadcast from where they lie: repacking them costs
  * more than it saves, unless an output channel's terms lie farther apart than the output channels do, as in gradients of
- * the input: there every term would be a cache line of its own, and often one of the same set. A panel stays in L1 while all output channels pass by. The last pixels, too few for a vector, go by
- * dot products along the terms.
+ * the input: there every term would be a cache line of its own, and often one of the same set. A panel stays in L1 while all output
+ * channels pass by. The last pixels, too few for a vector, go by dot products along the terms where these are many, else
+ * as a vector of which some lanes are nobody's.
  */
 #ifndef FC_PANEL_H
 #define FC_PANEL_H
@@ -48,9 +49,11 @@ void fc_panel_take_weights(fc_panel *panel, int64_t first, int64_t channels);
 int64_t fc_panel_rows(const fc_problem *p, int64_t terms);
 /* For at most `rows` output channels, `terms` terms and `rest` last pixels. */
 fc_panel_room fc_panel_take_room(fc_arena *arena, const fc_problem *p, int64_t rows, int64_t terms, int64_t rest);
-/* `pixels`, whole vectors, from pixel `first` of the window on; lanes: of the first term. */
+/* How many of the last of `pixels` pixels go by dot products, in `blocks` parts: those that fill no vector, or none. */
+int64_t fc_panel_dotted(const fc_problem *p, int64_t pixels, int64_t blocks);
+/* `pixels`, at most a panel of them, from pixel `first` of the window on; lanes: of the first term, whole vectors. */
 void fc_panel_sums(const fc_panel *panel, const char *lanes, int64_t first, int64_t pixels);
-/* Fewer than a vector holds; the lines of room.rest hold their terms, and zeros up to a whole vector. */
+/* By dot products: fewer than a vector holds. The lines of room.rest hold their terms, and zeros up to a whole vector. */
 void fc_panel_rest(const fc_panel *panel, int64_t first, int64_t pixels);
 
 /* What the sums of `pixels` pixels cost, in the units of cost.h: all output channels of a group, in `blocks` parts. */

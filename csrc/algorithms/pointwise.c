@@ -27,7 +27,9 @@ typedef struct pointwise_run {
     int in_place;                  /* panels are read where they lie */
     fc_panel_room *rooms;          /* a thread each, */
     char **lanes;                  /* with a panel */
-    ptrdiff_t *lane_offsets, *weight_offsets;
+    ptrdiff_t *lane_offsets;       /* in it, */
+    ptrdiff_t *image_offsets;      /* in place, */
+    ptrdiff_t *weight_offsets;     /* and in the weights, of the terms */
 } pointwise_run;
 
 int fc_pointwise_supports(const fc_problem *p) {
@@ -65,13 +67,15 @@ static void plan_bands(pointwise_run *run, const fc_problem *p) {
 static void lay_out(pointwise_run *run, fc_arena *arena, const fc_problem *p, int threads) {
     const int64_t item = p->kernels->itemsize;
     plan_bands(run, p);
+    const int partial = run->pixels % p->kernels->lanes > 0;
     run->rows = fc_panel_rows(p, run->block);
     run->lane_offsets = fc_arena_take(arena, run->block, sizeof(ptrdiff_t));
     run->weight_offsets = fc_arena_take(arena, run->block, sizeof(ptrdiff_t));
+    run->image_offsets = fc_arena_take(arena, run->in_place ? run->block : 0, sizeof(ptrdiff_t));
     run->lanes = fc_arena_take(arena, threads, sizeof(char *));
     run->rooms = fc_arena_take(arena, threads, sizeof(fc_panel_room));
     for (int t = 0; t < threads; ++t) {
-        char *lanes = fc_arena_take(arena, run->in_place ? 0 : run->block * run->panel, (size_t)item);
+        char *lanes = fc_arena_take(arena, run->in_place && !partial ? 0 : run->block * run->panel, (size_t)item);
         const fc_panel_room room = fc_panel_take_room(arena, p, run->rows, run->block, run->pixels % p->kernels->lanes);
         if (!arena->base)
             continue;
@@ -119,6 +123,20 @@ static void pack_pixels(const pointwise_run *run, pixels q, char *plane, int64_t
     }
 }
 
+/* Of the next panel, where `left` are left; in place what fills no vector is a panel of its own, which is copied. */
+static int64_t panel_pixels(const pointwise_run *run, int64_t left) {
+    const int64_t lanes = run->p->kernels->lanes, whole = run->in_place ? left / lanes : fc_ceil_div(left, lanes);
+    return whole == 0 ? left : fc_min(left, lanes * fc_even_part(whole, run->p->kernels->tile_vectors));
+}
+
+static void pack_panel(const pointwise_run *run, pixels q, char *plane, int64_t channels, char *lanes) {
+    const ptrdiff_t item = run->p->kernels->itemsize, line = run->panel * item;
+    const int64_t empty = fc_round_up(q.count, run->p->kernels->lanes) - q.count;
+    for (int64_t c = 0; empty && c < channels; ++c)
+        memset(lanes + c * line + q.count * item, 0, (size_t)(empty * item));
+    pack_pixels(run, q, plane, channels, (fc_matrix){lanes, line, item});
+}
+
 static void forward_task(void *context, int64_t task, int thread) {
     const pointwise_run *run = context;
     const fc_problem *p = run->p;
@@ -130,14 +148,13 @@ static void forward_task(void *context, int64_t task, int thread) {
 
     const int64_t begin = band * run->band, end = fc_min(begin + run->band, run->pixels);
     const int64_t k_begin = out_block * run->out_block, k_end = fc_min(k_begin + run->out_block, p->out_channels);
-    const int64_t left = (end - begin) % p->kernels->lanes;
+    const int64_t left = fc_panel_dotted(p, end - begin, fc_ceil_div(p->in_channels, run->block));
     char *image = p->x.data + n * p->x.batch + group * p->x.group + depth * p->stride[0] * p->x.axis[0];
     fc_panel panel = {.p = p, .room = run->rooms[thread], .group = group};
     panel.window.columns = p->out_size[2];
     panel.window.flat = p->y.axis[1] == p->out_size[2] * p->y.axis[2];
     panel.plane = p->y.data + n * p->y.batch + group * p->y.group + depth * p->y.axis[0];
     panel.weight_offsets = run->weight_offsets;
-    panel.lane_offsets = run->lane_offsets;
     const pixels rest = {end - left, left};
 
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
@@ -153,12 +170,12 @@ static void forward_task(void *context, int64_t task, int thread) {
             panel.out_channels = (fc_range){k, fc_min(k + run->rows, k_end)};
             fc_panel_take_weights(&panel, c, panel.terms);
             for (pixels q = {begin, 0}; q.first < rest.first; q.first += q.count) {
-                const char *lanes = run->in_place ? channel + q.first * item : run->lanes[thread];
-                q.count = p->kernels->lanes *
-                          fc_even_part((rest.first - q.first) / p->kernels->lanes, p->kernels->tile_vectors);
-                if (!run->in_place)
-                    pack_pixels(run, q, channel, panel.terms, (fc_matrix){run->lanes[thread], run->panel * item, item});
-                fc_panel_sums(&panel, lanes, q.first, q.count);
+                q.count = panel_pixels(run, rest.first - q.first);
+                const int in_place = run->in_place && q.count % p->kernels->lanes == 0;
+                panel.lane_offsets = in_place ? run->image_offsets : run->lane_offsets;
+                if (!in_place)
+                    pack_panel(run, q, channel, panel.terms, run->lanes[thread]);
+                fc_panel_sums(&panel, in_place ? channel + q.first * item : run->lanes[thread], q.first, q.count);
             }
             if (left > 0)
                 fc_panel_rest(&panel, rest.first, left);
@@ -172,7 +189,9 @@ void fc_pointwise_forward(const fc_problem *p, void *scratch, int threads) {
     lay_out(&run, &arena, p, threads);
     const ptrdiff_t item = p->kernels->itemsize;
     for (int64_t c = 0; c < run.block; ++c)
-        run.lane_offsets[c] = run.in_place ? c * p->x.channel : c * run.panel * item;
+        run.lane_offsets[c] = c * run.panel * item;
+    for (int64_t c = 0; run.in_place && c < run.block; ++c)
+        run.image_offsets[c] = c * p->x.channel;
     fc_panel_weight_offsets(p, run.block, run.weight_offsets);
     /* Too few bands for the threads: output channels are divided too, each part makes its own copies. */
     const int64_t bands = p->batch * p->groups * p->out_size[0] * run.bands;

@@ -189,6 +189,7 @@ static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x
 
 #if FC_VECTOR_BYTES / FC_ITEM == 16
 #define FC_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define FC_EVEN_TO_END 0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31
 #define FC_NEXT 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 #define FC_ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define FC_ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
@@ -196,6 +197,7 @@ static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x
 #define FC_PREVIOUS2 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
 #elif FC_VECTOR_BYTES / FC_ITEM == 8
 #define FC_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define FC_EVEN_TO_END 0, 2, 4, 6, 9, 11, 13, 15
 #define FC_NEXT 1, 2, 3, 4, 5, 6, 7, 8
 #define FC_ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
 #define FC_ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
@@ -203,6 +205,7 @@ static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x
 #define FC_PREVIOUS2 6, 7, 8, 9, 10, 11, 12, 13
 #elif FC_VECTOR_BYTES / FC_ITEM == 4
 #define FC_EVEN 0, 2, 4, 6
+#define FC_EVEN_TO_END 0, 2, 5, 7
 #define FC_NEXT 1, 2, 3, 4
 #define FC_ZIP_LOW 0, 4, 1, 5
 #define FC_ZIP_HIGH 2, 6, 3, 7
@@ -210,6 +213,7 @@ static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x
 #define FC_PREVIOUS2 2, 3, 4, 5
 #else
 #define FC_EVEN 0, 2
+#define FC_EVEN_TO_END 0, 3
 #define FC_NEXT 1, 2
 #define FC_ZIP_LOW 0, 2
 #define FC_ZIP_HIGH 1, 3
@@ -220,6 +224,11 @@ static inline FC_T FC_NAME(max_scalar)(FC_T best, FC_T x) { return x > best || x
 /* Every second element, from 2 * FC_LANES elements at `at`. */
 static inline FC_V FC_NAME(load_even)(const char *at) {
     return FC_SHUFFLE(FC_NAME(mask), FC_NAME(load)(at), FC_NAME(load)(at + FC_VECTOR_BYTES), FC_EVEN);
+}
+
+/* The same, from the 2 * FC_LANES - 1 elements that hold them. */
+static inline FC_V FC_NAME(load_even_to_end)(const char *at) {
+    return FC_SHUFFLE(FC_NAME(mask), FC_NAME(load)(at), FC_NAME(load)(at + FC_VECTOR_BYTES - FC_ITEM), FC_EVEN_TO_END);
 }
 
 /* Elements one lane down, one up, or two: the first of `next`, the last of `before` fill the gap. */
