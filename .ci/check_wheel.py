@@ -87,6 +87,8 @@ def faults_of_wheel(path: str) -> Iterator[str]:
         licences = {name.rsplit("/", 1)[1] for name in names if ".dist-info/licenses/" in name}
         if "LICENSE" not in licences:
             yield "LICENSE is missing"
+        if "linux" in os.path.basename(path) and not any("libgomp" in name for name in binaries):
+            yield "it bundles no libgomp: threads would depend on what is installed"
         if any("libgomp" in name for name in binaries) and "LICENSE.libgomp" not in licences:
             yield "it bundles libgomp, but not its licence"
 

@@ -1,6 +1,7 @@
 """Write a version wherever it stands, and for a release its heading into the changelog.
 
 python .ci/set_version.py 0.2.0.dev0      # work towards 0.2.0
+python .ci/set_version.py 0.2.0rc1        # a candidate: what has changed stays unreleased
 python .ci/set_version.py 0.2.0           # a release: CHANGELOG.md, too
 python .ci/set_version.py                 # print the version
 """
@@ -44,14 +45,18 @@ def set_version(version: str) -> None:
         replace("csrc/fastconv.h", rf"^#define FC_VERSION_{name} \d+$", f"#define FC_VERSION_{name} {number}")
 
 
-def date_changelog(version: str) -> None:
-    """Give what stands under Unreleased the heading of this version."""
+def check_changelog(version: str) -> None:
+    """Exit where there is nothing that a release could have changed, before anything is written."""
     text = (ROOT / "CHANGELOG.md").read_text()
     if f"## [{version}]" in text:
         sys.exit(f"CHANGELOG.md has {version} already")
     unreleased = text.partition("## [Unreleased]\n")[2].partition("\n## [")[0]
     if not re.search("^- ", unreleased, re.MULTILINE):
         sys.exit("CHANGELOG.md has no changes under [Unreleased]: write them first")
+
+
+def date_changelog(version: str) -> None:
+    """Give what stands under Unreleased the heading of this version."""
     today = datetime.now(UTC).date().isoformat()
     replace("CHANGELOG.md", r"^## \[Unreleased\]$", rf"## [Unreleased]\n\n## [{version}] - {today}")
 
@@ -62,8 +67,11 @@ def main(arguments: list[str]) -> None:
         print(current())
         return
     (version,) = arguments
+    release = re.fullmatch(r"[\d.]+", version)
+    if release:
+        check_changelog(version)
     set_version(version)
-    if ".dev" not in version:
+    if release:
         date_changelog(version)
 
 

@@ -27,6 +27,11 @@ _WORDS = [
         "{0}, the run time library of OpenMP, is missing: install it (Debian: apt install libgomp1; Fedora: dnf "
         "install libgomp; Alpine: apk add libgomp), or a wheel, which brings its own, or build with FASTCONV_OPENMP=0",
     ),
+    (
+        r"(ld-linux\S*|libc\.so\.6): cannot open shared object file",
+        "this build is for glibc, and here is another C library, such as musl (Alpine Linux): install the wheel for "
+        "this system, or build it here",
+    ),
     (r"(\S+\.so[.\d]*): cannot open shared object file", "the library {0} is missing: " + _AGAIN),
     (
         r"version `(GLIBC_[\d.]+)' not found",
@@ -34,7 +39,7 @@ _WORDS = [
         "here by pip install --no-binary fastconv fastconv",
     ),
     (
-        r"undefined symbol: (fc_\w+)",
+        r"(?:undefined symbol: |Error relocating \S+: )(fc_\w+)",
         "the library lacks {0}, so it is of another version than fastconv._core: " + _AGAIN,
     ),
 ]
@@ -99,7 +104,9 @@ def _machine(path: str) -> str | None:
 
 
 def _words(told: str) -> str | None:
+    # musl's loader says the same in another order.
+    said = re.sub(r"Error loading shared library ([^\s:]+): .*", r"\1: cannot open shared object file", told)
     for pattern, meaning in _WORDS:
-        if match := re.search(pattern, told):
+        if match := re.search(pattern, said):
             return f"{meaning.format(*match.groups())}. The loader says: {told}"
     return None

@@ -252,6 +252,10 @@ def test_the_library_is_of_an_older_version(package: Path) -> None:
         ("libc.musl-x86_64.so.1: cannot open shared object file: No such file", "this build is for musl"),
         ("/lib/libc.so.6: version `GLIBC_2.99' not found (required by it)", "a newer C library (GLIBC_2.99)"),
         ("libgomp-24e2ab19.so.1.0.0: cannot open shared object file: No such file", "the library libgomp-24e2ab19.so"),
+        ("Error loading shared library libgomp.so.1: No such file or directory (needed by x)", "apk add libgomp"),
+        ("Error loading shared library ld-linux-x86-64.so.2: No such file (needed by x)", "this build is for glibc"),
+        ("Error loading shared library libfc.so.7: No such file (needed by x)", "the library libfc.so.7 is missing"),
+        ("Error relocating /a/_core.so: fc_abi_version: symbol not found", "the library lacks fc_abi_version"),
         ("something new", "something new"),
     ],
 )

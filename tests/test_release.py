@@ -43,15 +43,17 @@ def test_the_version_is_set_everywhere(tree: Path, version: str) -> None:
 
 def test_a_release_dates_the_changelog(tree: Path) -> None:
     before = (tree / "CHANGELOG.md").read_text()
-    set_version(tree, "7.8.9.dev0")
-    assert (tree / "CHANGELOG.md").read_text() == before
-    set_version(tree, "7.8.9")
+    for earlier in ("7.8.9.dev0", "7.8.9rc1"):
+        set_version(tree, earlier)
+        assert (tree / "CHANGELOG.md").read_text() == before
+    assert set_version(tree, "7.8.9").returncode == 0
     text = (tree / "CHANGELOG.md").read_text()
     dated = r"(## \[Unreleased\]\n\n)## \[7\.8\.9\] - \d{4}-\d\d-\d\d\n\n(### Fixed\n\n- A fault\.\n)"
     assert re.sub(dated, r"\1\2", text) == before != text
     again = set_version(tree, "7.8.10")
     assert again.returncode == 1
     assert "no changes under [Unreleased]" in again.stderr
+    assert set_version(tree).stdout.strip() == "7.8.9"
 
 
 @pytest.mark.parametrize("version", ["7.8", "v7.8.9", "7.8.9-rc1", "next"])
