@@ -169,6 +169,8 @@ cdef int as_options(Op op, object algorithm, object activation, fc_options *resu
 cdef int rank_of(Op op, int ndim, str name, object shape) except -1:
     """The rank of a generic op, from an array or shape that has batch and channels beside its spatial axes."""
     if op.rank:
+        if not 1 <= op.rank <= RANK:
+            raise ValueError(f"rank is {op.rank}; needs 1 to {RANK}")
         return op.rank
     if not 3 <= ndim <= 2 + RANK:
         _errors.wrong_rank(op, name, shape)

@@ -129,11 +129,7 @@ class ConvPlan:
         return {name: value for name, value in self.__dict__.items() if name != "_packs"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.weight.flags.writeable = False
-        if self.bias is not None:
-            self.bias.flags.writeable = False
-        self._packs = _core.PackedWeights(threading.Lock())
+        self.__init__(**state)  # type: ignore[misc]  # whatever a pickle holds is checked, and weights are copied
 
     def __repr__(self) -> str:
         options = ("stride", "padding", "dilation", "groups", "layout", "activation", "algorithm")

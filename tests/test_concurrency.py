@@ -17,6 +17,7 @@ import pytest
 from checking import call, operands_of
 from features import LARGE_CONVS, WINOGRAD_CONVS
 from geometries import Conv, Norm, Pool
+from in_processes import linux_alone, no_sanitizer
 from tolerance import assert_identical
 
 import fastconv
@@ -100,6 +101,25 @@ def digest(threads=2):
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+@linux_alone
+@no_sanitizer
+@pytest.mark.parametrize("threads", [16, 64])
+def test_threads_that_cannot_be_started_are_done_without(threads: int) -> None:
+    """A stack of 8 MiB each, where there is room for a few: libgomp would end the process."""
+    code = """
+import resource
+DIGEST = digest(1)
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (40 << 20),) * 2)
+for _ in range(3):
+    assert digest(THREADS) == DIGEST
+    assert digest(1) == DIGEST
+print("all there")
+"""
+    assert run(code.replace("THREADS", str(threads))) == "all there"
 
 
 @needs_fork

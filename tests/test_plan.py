@@ -126,6 +126,39 @@ def test_pickles_hold_raw_weights_and_pack_again(algorithm: str) -> None:
     assert not again.weight.flags.writeable
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("weight", np.ones(()), "weight has shape"),
+        ("weight", np.ones(3), "weight has shape"),
+        ("weight", np.ones((1,) * 6), "weight has shape"),
+        ("weight", np.ones((1,) * 30), "weight has shape"),
+        ("weight", None, "weight"),
+        ("bias", np.ones((2, 2)), "bias"),
+        ("stride", 0, "stride"),
+        ("algorithm", "fastest", "algorithm"),
+        ("unknown", 1, "unknown"),
+    ],
+)
+def test_whatever_a_pickle_holds_is_checked(name: str, value: Any, told: str) -> None:
+    state = plan_of(SMALL, "float32", "auto").__getstate__()
+    plan = fastconv.ConvPlan.__new__(fastconv.ConvPlan)
+    with pytest.raises((ValueError, TypeError), match=told):
+        plan.__setstate__(state | {name: value})
+
+
+def test_pickled_weights_are_the_plans_own() -> None:
+    """Protocol 5 may hand out memory of the caller's."""
+    weight = np.ones((4, 3, 3, 3), np.float32)
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = pickle.dumps(fastconv.ConvPlan(weight), protocol=5, buffer_callback=buffers.append)
+    memory = [bytearray(buffer) for buffer in buffers]
+    plan = pickle.loads(pickled, buffers=memory)
+    for block in memory:
+        block[:] = bytes(len(block))
+    np.testing.assert_array_equal(plan.weight, weight)
+
+
 def test_a_plan_has_the_bits_of_a_call_for_views_too() -> None:
     """A view may want another algorithm than an array of its shape; the choice is made anew for it."""
     random = np.random.default_rng(0)

@@ -33,6 +33,46 @@ static void in_child(void) { atomic_store(&forked, 1); }
 __attribute__((constructor)) static void watch_fork(void) { pthread_atfork(NULL, NULL, in_child); }
 
 int fc_has_openmp(void) { return 1; }
+
+static void *wait_for_gate(void *gate) {
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+/* How many of `count` threads can be started, all at once. */
+static int startable(int count) {
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t started[FC_MOST_THREADS];
+    int found = 0;
+    pthread_mutex_lock(&gate);
+    while (found < count && pthread_create(&started[found], NULL, wait_for_gate, &gate) == 0)
+        ++found;
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < found; ++i)
+        pthread_join(started[i], NULL);
+    return found;
+}
+
+/* What the team of this thread has: itself, and those that its last call left waiting. */
+typedef struct team {
+    int size, spared; /* spared: calls in a row that wanted fewer */
+} team;
+
+/* The size of the team for a call on `threads` threads. A thread that cannot be started, for want of memory or processes,
+ * would end the process: so what the team lacks is tried first, and the call makes do with what there is. A smaller team
+ * would end threads that the next large call has to start again, ten times as long as waking them: those not wanted wait
+ * instead, for a while. */
+static int team_for(int threads) {
+    enum { PATIENCE = 100 };
+    static _Thread_local team own = {1, 0};
+    if (threads > own.size)
+        own.size += startable(threads - own.size);
+    own.spared = threads < own.size ? own.spared + 1 : 0;
+    if (own.spared > PATIENCE)
+        own = (team){threads, 0};
+    return own.size;
+}
 #else
 #define UNSEEN
 
@@ -77,17 +117,20 @@ UNSEEN void fc_parallel(int64_t tasks, int threads, fc_task_fn fn, void *context
 #ifdef _OPENMP
     if (threads > tasks)
         threads = (int)tasks;
-    if (threads > 1) {
+    const int size = threads > 1 ? team_for(threads) : 1;
+    if (size > 1) {
         const fc_float_mode mode = fc_float_mode_now();
         char begin, end; /* places in memory, for the sanitizer */
+        _Atomic int64_t next = 0;
         HAPPENS_BEFORE(&begin);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(size)
         {
             HAPPENED_BEFORE(&begin);
             const fc_float_mode before = fc_enter_float_mode(mode);
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t task = 0; task < tasks; ++task)
-                fn(context, task, omp_get_thread_num());
+            const int thread = omp_get_thread_num();
+            int64_t task;
+            while (thread < threads && (task = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed)) < tasks)
+                fn(context, task, thread);
             fc_enter_float_mode(before);
             HAPPENS_BEFORE(&end);
         }
