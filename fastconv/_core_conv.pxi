@@ -23,7 +23,10 @@ cdef str reason(fc_status status, const fc_options *opts=NULL):
         return (f"algorithm {ALGORITHM_NAMES[<int>opts.algorithm]!r} needs "
                 f"{fc_algorithm_needs(opts.algorithm).decode()}")
     if status == FC_BAD_GROUPS:
-        return "needs input channels = groups * weight's second axis, and output channels divisible by groups"
+        return (
+            "needs groups >= 1, at least one output channel, input channels = groups * weight's second axis, and "
+            "output channels divisible by groups"
+        )
     return fc_status_string(status).decode()
 
 

@@ -439,7 +439,7 @@ X, W = random(2, 3, 8, 8), random(4, 3, 3, 3)
         (lambda: ours.max_pool2d(X.long(), 2), TypeError, "max_pool2d: input has dtype torch.int64; needs one of"),
         (lambda: ours.conv2d(X[0, 0], W), ValueError, "conv2d: input has shape (8, 8); needs (N, C, H, W) or"),
         (lambda: ours.conv2d(X, W[0]), ValueError, "conv2d: weight has shape (3, 3, 3); needs 4 axes"),
-        (lambda: ours.conv2d(X, W[:, :2]), ValueError, "conv2d: needs input channels = groups * weight's second axis"),
+        (lambda: ours.conv2d(X, W[:, :2]), ValueError, "input channels = groups * weight's second axis"),
         (lambda: ours.conv2d(X, W, X), ValueError, "conv2d: bias has shape (2, 3, 8, 8); needs (4,)"),
         (lambda: ours.conv2d(X, W, stride=(1, 2, 3)), ValueError, "conv2d: stride is (1, 2, 3); needs an int or 2"),
         (lambda: ours.conv2d(X, W, stride=1.5), TypeError, "conv2d: stride is 1.5; needs ints"),

@@ -121,6 +121,10 @@ static inline const char *fc_bias_of(const fc_finish *finish, int64_t channel) {
     return finish->bias ? finish->bias + channel * finish->bias_stride : NULL;
 }
 
+/* Sets `channels` channels of a row of an image that has them last, `pixels` a step apart, to a value each; NULL: to 0. */
+void fc_fill_channels(const fc_kernels *kernels, char *row, ptrdiff_t step, int64_t pixels, int64_t channels,
+                      const char *values, ptrdiff_t value_stride);
+
 /* Sets a plane of an image, strides in bytes, to one value; NULL: to 0. */
 void fc_fill_plane(const fc_kernels *kernels, char *plane, const int64_t size[FC_SPATIAL],
                    const ptrdiff_t axis[FC_SPATIAL], const char *value);

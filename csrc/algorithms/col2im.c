@@ -247,9 +247,16 @@ static void task_of(void *context, int64_t task, int thread) {
     const int64_t bands = fc_ceil_div(whole->out_size[1], run->rows);
     const int64_t parts = fc_ceil_div(whole->out_size[2], run->pixels);
     char *planes = whole->x.data + n * whole->x.batch + group * whole->x.group + channel * whole->x.channel;
-    for (int64_t c = 0; c < channels; ++c)
-        fc_fill_plane(whole->kernels, planes + c * whole->x.channel, whole->in_size, whole->x.axis,
-                      fc_bias_of(&whole->finish, group * whole->in_channels + channel + c));
+    const int64_t *size = whole->in_size, first = group * whole->in_channels + channel;
+    if (fc_channels_last(whole, &whole->x))
+        for (int64_t i = 0; i < size[0] * size[1]; ++i)
+            fc_fill_channels(whole->kernels, planes + i / size[1] * whole->x.axis[0] + i % size[1] * whole->x.axis[1],
+                             whole->x.axis[2], size[2], channels, fc_bias_of(&whole->finish, first),
+                             whole->finish.bias_stride);
+    else
+        for (int64_t c = 0; c < channels; ++c)
+            fc_fill_plane(whole->kernels, planes + c * whole->x.channel, size, whole->x.axis,
+                          fc_bias_of(&whole->finish, first + c));
     for (int64_t depth = 0; depth < whole->out_size[0]; ++depth)
         for (int64_t part = 0; part < bands * parts; ++part) {
             const int64_t row = part / parts * run->rows, pixel = part % parts * run->pixels;

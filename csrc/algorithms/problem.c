@@ -70,6 +70,19 @@ ptrdiff_t fc_fill_offsets(ptrdiff_t *table, int64_t channels, ptrdiff_t channel_
     return count;
 }
 
+void fc_fill_channels(const fc_kernels *kernels, char *row, ptrdiff_t step, int64_t pixels, int64_t channels,
+                      const char *values, ptrdiff_t value_stride) {
+    const ptrdiff_t item = kernels->itemsize;
+    if (values)
+        kernels->copy_matrix((fc_matrix){row, step, item}, (fc_matrix){(char *)(uintptr_t)values, 0, value_stride},
+                             pixels, channels);
+    else if (step == channels * item)
+        memset(row, 0, (size_t)(pixels * step));
+    else
+        for (int64_t i = 0; i < pixels; ++i)
+            memset(row + i * step, 0, (size_t)(channels * item));
+}
+
 void fc_fill_plane(const fc_kernels *kernels, char *plane, const int64_t size[FC_SPATIAL],
                    const ptrdiff_t axis[FC_SPATIAL], const char *value) {
     static const double zero = 0;

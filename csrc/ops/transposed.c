@@ -143,6 +143,16 @@ static fc_status plan_phases(const fc_problem *whole, fc_algorithm_id asked, int
     return FC_OK;
 }
 
+/* Fills one row of pixels, whose channels lie together, with the bias, or 0. */
+static void fill_row_of_pixels(void *context, int64_t task, int thread) {
+    (void)thread;
+    const fc_problem *p = context;
+    const int64_t *size = p->out_size, row = task % size[1], depth = task / size[1] % size[0];
+    char *pixels = p->y.data + task / size[1] / size[0] * p->y.batch + depth * p->y.axis[0] + row * p->y.axis[1];
+    fc_fill_channels(p->kernels, pixels, p->y.axis[2], size[2], p->groups * p->out_channels, p->finish.bias,
+                     p->finish.bias_stride);
+}
+
 /* Fills one plane of the output of a problem with its bias, or 0. */
 static void fill_plane(void *context, int64_t task, int thread) {
     (void)thread;
@@ -159,7 +169,10 @@ static void run_phases(const fc_problem *whole, fc_algorithm_id asked, int threa
         all.y = whole->x;
         for (int axis = 0; axis < FC_SPATIAL; ++axis)
             all.out_size[axis] = whole->in_size[axis];
-        fc_parallel(all.batch * all.groups * all.out_channels, threads, fill_plane, &all);
+        if (all.y.channel == all.kernels->itemsize && all.groups * all.out_channels > 1)
+            fc_parallel(all.batch * all.out_size[0] * all.out_size[1], threads, fill_row_of_pixels, &all);
+        else
+            fc_parallel(all.batch * all.groups * all.out_channels, threads, fill_plane, &all);
     }
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
