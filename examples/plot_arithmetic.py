@@ -71,17 +71,18 @@ assert sizes[1] == sizes[2] == [55, 27, 27, 13, 13, 13, 13, 6]
 # -------
 #
 # Images shrink, channels grow: a slab is as high as the root of the image's side and as wide as the logarithm of the
-# number of channels. Red are the dense layers.
+# number of channels. Below it stand the layer that gives it, its channels and its sides. Red are the dense layers.
 
 figure, axes = plt.subplots(3, 1, figsize=(9, 7.5), layout="constrained")
 for ax, (title, table) in zip(axes, tables.items(), strict=True):
     side = table[0].input_shape[-1]
-    for i, (channels, *sides) in enumerate([table[0].input_shape, *(row.output_shape for row in table)]):
+    slabs = [("image", table[0].input_shape), *((row.name, row.output_shape) for row in table)]
+    for i, (name, (channels, *sides)) in enumerate(slabs):
         width, height = 0.06 * np.log2(1 + channels), (sides[-1] / side) ** 0.5 if sides else 0.05
         ax.add_patch(Rectangle((i - width / 2, -height / 2), width, height, color="C0" if sides else "C3", alpha=0.7))
-        label = f"{channels}\n{sides[0]}x{sides[1]}" if sides else str(channels)
+        label = f"{name}\n{channels}" + (f"\n{sides[0]}x{sides[1]}" if sides else "")
         ax.text(i, -0.55, label, ha="center", va="top", fontsize=9)
-    ax.set(xlim=(-0.5, 11.5), ylim=(-0.85, 0.5), title=title)
+    ax.set(xlim=(-0.5, 11.5), ylim=(-0.95, 0.5), title=title)
     ax.axis("off")
 plt.show()
 
@@ -100,7 +101,8 @@ figure, axes = plt.subplots(1, 3, figsize=(12, 4.8), layout="constrained")
 for ax, (title, (layers, (_, size, _))), picture in zip(axes, nets.items(), (digit, flower, flower), strict=True):
     sliding = [layer for layer in layers if not isinstance(layer, Dense)]
     fields = receptive_field(sliding, size)
-    ax.imshow(picture[:size, :size], cmap="gray", extent=(0, size, size, 0))
+    # Black becomes grey: on it the blue of the last pool is seen as well as the yellow of the first layer.
+    ax.imshow(picture[:size, :size], cmap="gray", vmin=-picture.max(), extent=(0, size, size, 0))
     for row, field, shade in zip(tables[title], fields, np.linspace(1, 0, len(fields)), strict=False):
         first = field.start + field.jump * (row.output_shape[-1] // 2)
         colour = plt.colormaps["plasma"](shade)

@@ -92,7 +92,8 @@ def slopes(image):
 across, down = slopes(grey)
 assert np.allclose(across, ndimage.sobel(grey, 1, mode="nearest"), atol=1e-5)
 detail = np.s_[20:230, 70:390]
-show({"Across": across[detail], "Down": down[detail]}, cmap="RdBu_r", vmin=-2, vmax=2)
+titles = "Across (red: brighter to the right)", "Down (red: brighter downwards)"
+show(dict(zip(titles, (across[detail], down[detail]), strict=True)), cmap="RdBu_r", vmin=-2, vmax=2)
 
 # %%
 # Canny
@@ -123,4 +124,4 @@ print(f"{edges.sum()} pixels are edges, after {rounds} rounds")
 
 labels, _ = scipy.ndimage.label(weak, np.ones((3, 3)))  # the same, told by SciPy: connected pieces with a steep pixel
 assert np.array_equal(edges, np.isin(labels, np.unique(labels[ridges > 0.6])) & weak)
-show({"Steepness": steepness, "Thinned": ridges, "Edges": edges}, cmap="gray", vmin=0, vmax=1)
+show({"Photograph": grey, "Steepness": steepness, "Thinned": ridges, "Edges": edges}, cmap="gray", vmin=0, vmax=1)

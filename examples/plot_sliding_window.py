@@ -62,7 +62,7 @@ def slide(stride=1, padding=0):
         for (r, c), text in sums.items():
             text.set_visible((r, c) <= (row, column))
         terms = [f"{number}·{weight}" for number, weight in zip(seen.flat, kernel.flat, strict=True) if number * weight]
-        figure.suptitle(f"{' + '.join(terms)} = {output[row, column]}")
+        figure.supxlabel(f"{' + '.join(terms)} = {output[row, column]}")
 
     step(0)
     animation = FuncAnimation(figure, step, frames=output.size, interval=700)
