@@ -11,6 +11,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc.mock import _MockObject
+from sphinx_gallery.sorting import ExplicitOrder
 
 from fastconv import __version__
 
@@ -69,11 +70,28 @@ nitpick_ignore_regex = [("py:.*", r"(ctypes|numpy|scipy|torch|keras|onnx|autogra
 
 # ---- gallery
 
+# From what a convolution is to what it is good for; an example that is not named stops the build.
+ORDER = [
+    "sliding_window",
+    "filters",
+    "arithmetic",
+    "one_layer_three_ways",
+    "scale_space",
+    "hog",
+    "templates",
+    "features",
+    "lenet",
+    "transfer",
+    "signals",
+    "motion",
+]
+
 sphinx_gallery_conf = {
     "examples_dirs": str(DOCS.parent / "examples"),
     "gallery_dirs": "gallery",
     "filename_pattern": "/plot_",
     "ignore_pattern": r"^(?!plot_)",
+    "within_subsection_order": ExplicitOrder([f"plot_{name}.py" for name in ORDER]),
     "matplotlib_animations": True,
     "abort_on_example_error": True,
     "download_all_examples": False,
