@@ -1,6 +1,6 @@
 """Handwritten digits for the examples: the 1797 that scikit-learn ships, or MNIST's.
 
-An example that is given ``--idx DIR`` reads MNIST's four files there, packed by gzip or not.
+An example on digits that is given ``--idx DIR`` reads MNIST's four files there, packed by gzip or not.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,14 @@ from sklearn.model_selection import train_test_split
 
 PARSER = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
 PARSER.add_argument("--idx", type=Path, metavar="DIR", help="folder of MNIST's IDX files, to be used instead")
+
+
+def idx_folder() -> Path | None:
+    """What ``--idx`` says. The gallery's examples have no other option than this and ``--help``."""
+    if not Path(sys.argv[0]).name.startswith("plot_"):  # a program with options of its own, or a notebook's kernel
+        return PARSER.parse_known_args()[0].idx
+    title = (sys.modules["__main__"].__doc__ or "").strip().partition("\n")[0]
+    return argparse.ArgumentParser(description=title, parents=[PARSER], allow_abbrev=False).parse_args().idx
 
 
 def read_idx(path: Path):
@@ -54,7 +63,7 @@ def digits(size: int = 32, seed: int = 0, *, centred: bool = False, most: int | 
     Ink is 1 and paper 0; ``centred`` takes the mean off, as nets like it. Of scikit-learn's digits a quarter, drawn
     by `seed`, is held out; MNIST comes parted, and no more than `most` images of each part are taken.
     """
-    folder = PARSER.parse_known_args()[0].idx
+    folder = idx_folder()
     if folder:
         (x, y), (test_x, test_y) = (mnist(folder, part, most) for part in ("train", "t10k"))
     else:
