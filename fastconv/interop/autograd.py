@@ -19,11 +19,15 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeAlias, cast
 
-import autograd.numpy as anp
 import numpy as np
-from autograd.core import make_jvp, make_vjp
-from autograd.extend import def_linear, defjvp, defjvp_argnums, defvjp, defvjp_argnums, primitive
-from autograd.tracer import getval, isbox
+
+from ._needs import needs
+
+with needs("autograd"):
+    import autograd.numpy as anp
+    from autograd.core import make_jvp, make_vjp
+    from autograd.extend import def_linear, defjvp, defjvp_argnums, defvjp, defvjp_argnums, primitive
+    from autograd.tracer import getval, isbox
 
 import fastconv
 from fastconv._types import Layout

@@ -26,7 +26,10 @@ What a `fastconv.options` block chooses may not reach the tasks of a pool; the a
 
 from __future__ import annotations
 
-import dask.array as da
+from ._needs import needs
+
+with needs("dask"):
+    import dask.array as da
 
 from fastconv._types import Activation, Algorithm, ArrayLike, Int, Ints, Layout, Padding
 

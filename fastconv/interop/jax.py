@@ -20,12 +20,16 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.core import ShapedArray
-from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+
+from ._needs import needs
+
+with needs("jax"):
+    import jax
+    import jax.numpy as jnp
+    from jax.core import ShapedArray
+    from jax.extend.core import Primitive
+    from jax.interpreters import ad, batching, mlir
 
 import fastconv
 from fastconv._types import Algorithm, Array, ArrayLike, Int, Ints, Layout, Padding

@@ -14,10 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
-import keras
 import numpy as np
-from keras.src import backend
-from keras.src.backend.common.backend_utils import compute_conv_transpose_padding_args_for_jax
+
+from ._needs import needs
+
+with needs("keras", "keras", "jax"):
+    import keras
+    from keras.src import backend
+    from keras.src.backend.common.backend_utils import compute_conv_transpose_padding_args_for_jax
 
 import fastconv
 from fastconv._types import Array, Layout

@@ -24,11 +24,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import onnx.inliner
-from onnx import ModelProto
-from onnx.backend import base
-from onnx.reference import ReferenceEvaluator
-from onnx.reference.op_run import OpRun
+
+from ._needs import needs
+
+with needs("onnx"):
+    import onnx.inliner
+    from onnx import ModelProto
+    from onnx.backend import base
+    from onnx.reference import ReferenceEvaluator
+    from onnx.reference.op_run import OpRun
 
 import fastconv
 from fastconv._types import Array

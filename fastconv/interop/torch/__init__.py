@@ -10,17 +10,20 @@ The functions are those of ``torch.nn.functional``, by name and signature. They 
 
 from __future__ import annotations
 
-from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .modules import replace, restore
-from .pool import (
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    local_response_norm,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-)
+from .._needs import needs
+
+with needs("torch"):
+    from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+    from .modules import replace, restore
+    from .pool import (
+        avg_pool1d,
+        avg_pool2d,
+        avg_pool3d,
+        local_response_norm,
+        max_pool1d,
+        max_pool2d,
+        max_pool3d,
+    )
 
 __all__ = [
     "avg_pool1d",
