@@ -154,6 +154,17 @@ def test_complex_numbers(name: str, dtype: str) -> None:
         check_close(name, image, *args)
 
 
+@pytest.mark.parametrize("output", [np.uint8, np.float32, float, np.dtype("int64")])
+def test_real_types_of_complex_results_are_promoted(output: Any) -> None:
+    image, weights = image_of(0, (7, 9), "float32"), image_of(1, (2, 3), "complex64")
+    for module, told in ((scipy_ndimage, "promoting specified output dtype"), (ndimage, "correlate: output is of ")):
+        with pytest.warns(UserWarning, match=told):
+            result = module.correlate(image, weights, output=output)
+        assert result.dtype == np.promote_types(output, np.complex64)
+    with pytest.warns(UserWarning, match="gaussian_filter: output is of"):
+        ndimage.gaussian_filter(image * 1j, 1, output=output)
+
+
 def check_close(name: str, image: Array, *args: Any, **options: Any) -> None:
     """Within a few roundings of the largest element."""
     ours, theirs = (getattr(module, name)(image, *args, **options) for module in (ndimage, scipy_ndimage))
@@ -504,7 +515,8 @@ IMAGE = np.ones((5, 6))
         (lambda: ndimage.correlate(IMAGE, np.ones((3, 4)), cval=1j), TypeError, "cval is 1j; needs a number"),
         (lambda: ndimage.correlate(IMAGE, np.ones((3, 4)), np.ones((6, 5))), ValueError, "output has shape (6, 5)"),
         (lambda: ndimage.correlate(IMAGE, np.ones((3, 4)), "nothing"), TypeError, "output is 'nothing'"),
-        (lambda: ndimage.correlate(IMAGE, 1j * np.ones((3, 4)), float), TypeError, "needs a complex dtype"),
+        (lambda: ndimage.correlate(IMAGE, 1j * np.ones((3, 4)), "float64"), TypeError, "needs a complex dtype"),
+        (lambda: ndimage.correlate(IMAGE, 1j * np.ones((3, 4)), IMAGE), TypeError, "needs a complex dtype"),
         (lambda: ndimage.correlate(IMAGE, np.ones((3, 4)), axes=(0, 2)), ValueError, "axes is (0, 2); needs axes of"),
         (lambda: ndimage.correlate(IMAGE, np.ones((3, 4)), axes=(0, -2)), ValueError, "needs each axis once"),
         (lambda: ndimage.correlate1d(IMAGE, [1, 2], 2), ValueError, "axis is 2; needs an axis"),

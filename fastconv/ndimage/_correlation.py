@@ -46,7 +46,7 @@ def correlate(
         The kernel, with as many axes as `axes` has. Three of them at most may be longer than 1.
     output : ndarray or dtype, optional
         Where to write the result, an array of the shape of `input`, or the type it is to have. Default: that of
-        `input`; complex if the weights are.
+        `input`; complex if the weights are. A real type of a complex result is promoted, with a warning.
     mode : {"reflect", "constant", "nearest", "mirror", "wrap"} or sequence of them, default: "reflect"
         What stands beyond the border, for all axes or one each. Beside ``a b c``: the image mirrored at its edge,
         ``b a|a b c|c b``; `cval`; the edge itself, ``a a|a b c|c c``; the image mirrored about its last element,
