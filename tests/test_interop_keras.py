@@ -91,7 +91,16 @@ def test_kerass_own_tests(tmp_path: Path) -> None:
     outcomes, failed = keras_tests(tmp_path, SUITES, "-p", "ours_in_keras")
     assert [name for name in failed if not expected_to_fail(name)] == []
     assert not outcomes["error"]
-    assert outcomes["passed"] > 700, outcomes
+    # Those counted in the documentation, so that none is lost unseen; where PyTorch is installed, 12 fewer fail.
+    page = " ".join((Path(__file__).resolve().parents[1] / "docs" / "interop.md").read_text().split())
+    told = re.search(r"JAX out of their reach: (\d+) pass\. (\d+) fail", page)
+    assert told is not None
+    passing, failing = map(int, told.groups())
+    if f"(Keras {keras.__version__})" in page:
+        assert outcomes["passed"] + len(failed) == passing + failing, outcomes
+        assert len(failed) == failing or find_spec("torch"), outcomes
+    else:  # of another version
+        assert outcomes["passed"] >= passing, outcomes
 
 
 def test_what_fails_in_kerass_own_tests_fails_without_us(tmp_path: Path) -> None:
@@ -283,6 +292,16 @@ def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="install: Keras's backend is 'torch'; needs KERAS_BACKEND=numpy"):
         ours.install()
     assert nn.conv is THEIRS["conv"]
+
+
+def test_a_keras_without_one_of_the_names_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(nn, "fold")
+    with pytest.raises(AttributeError, match="fold"):
+        ours.install()
+    assert [getattr(nn, name) for name in NAMES if name != "fold"] == [
+        function for name, function in THEIRS.items() if name != "fold"
+    ]
+    assert not ours._replaced
 
 
 def test_without_jax(installed: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,20 +79,24 @@ def install() -> None:
     """
     if keras.backend.backend() != "numpy":
         raise RuntimeError(f"install: Keras's backend is {keras.backend.backend()!r}; needs KERAS_BACKEND=numpy")
-    for function in (
-        conv,
-        depthwise_conv,
-        separable_conv,
-        conv_transpose,
-        max_pool,
-        average_pool,
-        adaptive_max_pool,
-        adaptive_average_pool,
-        unfold,
-        fold,
-    ):
-        name = function.__name__
-        _replaced.setdefault(name, getattr(backend.nn, name))
+    own = {
+        function.__name__: function
+        for function in (
+            conv,
+            depthwise_conv,
+            separable_conv,
+            conv_transpose,
+            max_pool,
+            average_pool,
+            adaptive_max_pool,
+            adaptive_average_pool,
+            unfold,
+            fold,
+        )
+    }
+    theirs = {name: getattr(backend.nn, name) for name in own}  # all before any is replaced: a name may be missing
+    for name, function in own.items():
+        _replaced.setdefault(name, theirs[name])
         setattr(backend.nn, name, function)
 
 
