@@ -255,12 +255,23 @@ def with_pads(case: Case) -> Case:
 
 
 @pytest.mark.parametrize(("peer", "dtype"), [("onnx", np.float32), ("onnx", np.float64), ("onnxruntime", np.float32)])
-@given(case=cases(), groups=st.integers(1, 3), filters=st.integers(1, 2), bias=st.booleans(), told=st.booleans())
-def test_conv(peer: str, dtype: DTypeLike, case: Case, groups: int, filters: int, bias: bool, told: bool) -> None:
+@given(
+    case=cases(),
+    groups=st.integers(1, 3),
+    filters=st.integers(1, 2),
+    bias=st.booleans(),
+    told=st.booleans(),
+    opset=st.sampled_from([1, 11, OPSET]),
+)
+def test_conv(
+    peer: str, dtype: DTypeLike, case: Case, groups: int, filters: int, bias: bool, told: bool, opset: int
+) -> None:
     x = case.normal(case.batch, case.channels * groups, *case.sizes, dtype=dtype)
     w = case.normal(filters * groups, case.channels, *case.kernel, dtype=dtype)
     b = [case.normal(filters * groups, dtype=dtype)] if bias else []
-    keywords = {"group": groups, **({"kernel_shape": case.kernel} if told else {})}
+    # The operator itself is as old where ONNX Runtime runs it; the evaluator has one, the latest.
+    keywords = {"group": groups, "opset": opset if peer == "onnxruntime" else OPSET}
+    keywords |= {"kernel_shape": case.kernel} if told else {}
     (result,) = ours("Conv", x, w, *b, **keywords, **case.attributes)
     # Before version 1.23 the evaluator gets `auto_pad` wrong; ONNX Runtime refuses SAME with dilations.
     if peer == "onnx" or max(case.dilations) > 1:
@@ -333,6 +344,26 @@ def right_in(peer: str, op: str, case: Case) -> Case:
     return case
 
 
+def attributes_of(op: str, opset: int) -> set[str]:
+    return set(onnx.defs.get_schema(op, opset).attributes)
+
+
+def known(op: str, opset: int, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Those attributes that an operator of a version has, and the version."""
+    names = attributes_of(op, opset)
+    return {"opset": opset, **{name: value for name, value in attributes.items() if name in names}}
+
+
+def as_of(op: str, opset: int, case: Case) -> Case:
+    """The case without what an operator of a version cannot be told."""
+    names = attributes_of(op, opset)
+    if "dilations" not in names:
+        case.dilations = [1] * len(case.kernel)
+        if case.auto_pad.startswith("SAME"):
+            case.strides = [min(pair) for pair in zip(case.strides, case.reach, strict=True)]
+    return case
+
+
 @pytest.mark.parametrize("peer", PEERS)
 @given(case=cases(), column_major=st.integers(0, 1), outputs=st.integers(1, 2))
 def test_max_pool(peer: str, case: Case, column_major: int, outputs: int) -> None:
@@ -341,6 +372,19 @@ def test_max_pool(peer: str, case: Case, column_major: int, outputs: int) -> Non
     keywords = {"outputs": outputs, "storage_order": column_major, **case.pool_attributes}
     for actual, expected in zip(ours("MaxPool", x, **keywords), theirs(peer, "MaxPool", x, **keywords), strict=True):
         assert_array_equal(actual, expected, strict=True)
+
+
+@given(
+    case=cases(), column_major=st.integers(0, 1), outputs=st.integers(1, 2), opset=st.sampled_from([1, 8, 10, 11, 12])
+)
+def test_max_pool_of_old_versions(case: Case, column_major: int, outputs: int, opset: int) -> None:
+    case = as_of("MaxPool", opset, right_in("onnxruntime", "MaxPool", case))
+    x = case.image(np.float32)
+    keywords = known("MaxPool", opset, {"storage_order": column_major, **case.pool_attributes})
+    keywords["outputs"] = outputs if opset > 1 else 1
+    expected = theirs("onnxruntime", "MaxPool", x, **keywords)
+    for actual, wanted in zip(ours("MaxPool", x, **keywords), expected, strict=True):
+        assert_array_equal(actual, wanted, strict=True)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.float16, np.float64])
@@ -361,10 +405,11 @@ def test_average_pool_beside_onnx(dtype: DTypeLike, case: Case, count_include_pa
     assert_close(ours("AveragePool", x, **keywords)[0], theirs("onnx", "AveragePool", x, **keywords)[0])
 
 
-@given(case=cases(), count_include_pad=st.integers(0, 1))
-def test_average_pool_beside_runtime(case: Case, count_include_pad: int) -> None:
-    case = right_in("onnxruntime", "AveragePool", case)
-    keywords = {"count_include_pad": count_include_pad, **case.pool_attributes}
+@given(case=cases(), count_include_pad=st.integers(0, 1), opset=st.sampled_from([7, 10, 11, 19, OPSET]))
+def test_average_pool_beside_runtime(case: Case, count_include_pad: int, opset: int) -> None:
+    """Which has no AveragePool of version 1."""
+    case = as_of("AveragePool", opset, right_in("onnxruntime", "AveragePool", case))
+    keywords = known("AveragePool", opset, {"count_include_pad": count_include_pad, **case.pool_attributes})
     x = case.image(np.float32)
     assert_close(ours("AveragePool", x, **keywords)[0], theirs("onnxruntime", "AveragePool", x, **keywords)[0])
 
