@@ -257,11 +257,32 @@ def test_names_depend_on_the_arguments_alone() -> None:
     assert first.startswith("conv2d-")
 
 
-@pytest.mark.parametrize("make", [np.asarray, list, lambda array: chunked(array, 1), lambda array: chunked(array, -1)])
+class Exchanged:
+    """An array of another library, as DLPack shows it: neither an ndarray nor convertible by ``__array__``."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.array.__dlpack__(**options)
+
+
+@pytest.mark.parametrize(
+    "make", [np.asarray, list, Exchanged, lambda array: chunked(array, 1), lambda array: chunked(array, -1)]
+)
 def test_operands_of_numpy_and_of_dask(make: Any) -> None:
     bias = np.arange(6, dtype=np.float32)
     y = fd.conv2d(chunked(), make(WEIGHT), make(bias), algorithm="exact")
     assert_array_equal(y.compute(scheduler="synchronous"), fastconv.conv2d(IMAGES, WEIGHT, bias, algorithm="exact"))
+
+
+def test_operands_of_the_array_api() -> None:
+    xp = pytest.importorskip("array_api_strict", reason="array-api-strict is not installed")
+    y = fd.conv2d(chunked(), xp.asarray(WEIGHT), algorithm="exact")
+    assert_array_equal(y.compute(scheduler="synchronous"), fastconv.conv2d(IMAGES, WEIGHT, algorithm="exact"))
 
 
 def test_operands_are_those_of_the_time_of_the_call() -> None:

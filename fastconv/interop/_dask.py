@@ -21,6 +21,7 @@ import dask.array as da
 import numpy as np
 
 import fastconv
+from fastconv import _coerce
 from fastconv._types import Activation, Algorithm, Array, Int, Ints, Layout, Padding
 from fastconv.arithmetic import same_padding
 
@@ -145,7 +146,7 @@ def _check_known(op: str, name: str, array: da.Array) -> None:
 def _operand(op: str, name: str, value: Any) -> da.Array:
     """Weight or bias as one chunk."""
     if not isinstance(value, da.Array):
-        return da.from_array(np.asarray(value), chunks=-1)
+        return da.from_array(_coerce.as_array(op, name, value), chunks=-1)
     _check_known(op, name, value)
     return value.rechunk(-1)
 

@@ -10,7 +10,7 @@ image. Chunks may have any known sizes, also smaller than the window.
 - Along the batch, and in pooling along channels, chunks stay as they are.
 - A convolution sums over the channels of a group, so these are brought together: of the borders between chunks of
   channels those stay that are borders of groups. A depthwise convolution keeps all of them, one without groups none.
-- `weight` and `bias`, arrays of NumPy or dask, become one chunk, which every task is given.
+- `weight` and `bias`, of dask, NumPy or what fastconv takes for an array, become one chunk, which every task is given.
 
 Arguments are checked when the graph is built, and shape and type are known then; nothing is computed.
 
