@@ -27,7 +27,7 @@ def replace(model: Model) -> Model:
     model : torch.nn.Module
         Changed in place. Of its modules, itself included, those that are exactly of class ``nn.Conv{1,2,3}d``,
         ``nn.ConvTranspose{1,2,3}d``, ``nn.MaxPool{1,2,3}d``, ``nn.AvgPool{1,2,3}d`` or ``nn.LocalResponseNorm``
-        become of the class of that name here. Others' subclasses of these are left alone.
+        become of the class of that name here. Adaptive pooling is left alone, and so are others' subclasses.
 
     Returns
     -------
