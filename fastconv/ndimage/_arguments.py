@@ -154,7 +154,8 @@ def as_target(op: str, output: Any, input: Array, complex_result: bool = False) 
         raise TypeError(f"{op}: output is {output!r}; needs an array, a dtype or None") from None
     if complex_result and dtype.kind in "biuf" and isinstance(output, (type, np.dtype)):  # not by name, as in SciPy
         promoted = np.promote_types(dtype, np.complex64)
-        warnings.warn(f"{op}: output is of {dtype}, and the result complex: it is of {promoted}", stacklevel=4)
+        told = f"{op}: promoting specified output dtype to complex: output is of {dtype}, the result of {promoted}"
+        warnings.warn(told, stacklevel=4)
         dtype = promoted
     kinds, most = ("c", 16) if complex_result else ("biuf", 8)
     if dtype.kind not in kinds or dtype.itemsize > most:
