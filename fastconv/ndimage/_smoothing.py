@@ -32,6 +32,8 @@ __all__ = ["gaussian_filter", "gaussian_filter1d", "uniform_filter", "uniform_fi
 
 LEAST_SIGMA = 1e-15
 """Below it `gaussian_filter` leaves an axis alone."""
+MOST_RADIUS = 2**59
+"""A kernel of this radius has more bytes than 64 bits count."""
 
 
 def gaussian_filter(
@@ -172,7 +174,14 @@ def _gaussian(
             raise ValueError(f"{op}: sigma is {sigma!r}; needs numbers {'>' if along_one else '>='} 0")
         if deviation < LEAST_SIGMA and not along_one:
             continue
-        half = int(reach * deviation + 0.5) if half is None else _errors.as_int(op, "radius", half, radius)
+        if half is not None:
+            half = _errors.as_int(op, "radius", half, radius)
+        elif not abs(reach * deviation) < MOST_RADIUS:
+            raise ValueError(f"{op}: sigma is {sigma!r}, truncate is {truncate!r}; needs a product < 2**59, the radius")
+        else:
+            half = int(reach * deviation + 0.5)
+        if half >= MOST_RADIUS:
+            raise ValueError(f"{op}: radius is {radius!r}; needs ints < 2**59")
         power = _errors.as_int(op, "order", derivative, order)
         for name, number, value in (("radius", half, radius), ("order", power, order)):
             if number < 0:
