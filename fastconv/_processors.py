@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 __all__ = ["default_threads"]
 
+LONGEST = 18
+"""Digits that tell numbers apart: 10^17 is too many threads already, and Python reads but some thousand digits."""
+
 
 def default_threads(most: int, environ: Mapping[str, str] = os.environ, root: str = "/") -> int:
     """OMP_NUM_THREADS, else as many as there are processors; at most `most` and OMP_THREAD_LIMIT.
@@ -22,9 +25,9 @@ def default_threads(most: int, environ: Mapping[str, str] = os.environ, root: st
 
 
 def _number(text: str) -> int:
-    """A whole number, or 0."""
-    text = text.strip()
-    return int(text) if text.isdecimal() else 0
+    """A whole number, or 0; of one that is too long to be read, more than any count."""
+    text = text.strip().lstrip("0")
+    return int(text[:LONGEST]) if text.isdecimal() else 0
 
 
 def _affinity() -> int:

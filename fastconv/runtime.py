@@ -277,7 +277,7 @@ def _start() -> None:
         _core.set_isa(isa)
     own = os.environ.get("FASTCONV_NUM_THREADS")
     if own:
-        if not own.strip().isdecimal():
+        if not own.strip().isdecimal() or len(own) > 1000:  # Python reads but some thousand digits
             raise ValueError(f"FASTCONV_NUM_THREADS is {own!r}; needs an int from 1 to {_MOST_THREADS}")
         _core.set_num_threads(_checked_threads("FASTCONV_NUM_THREADS", int(own)))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import random
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from checking import call, operands_of
 from features import LARGE_CONVS, WINOGRAD_CONVS
-from geometries import Conv, Norm, Pool
+from geometries import Adaptive, ChannelPool, Conv, Norm, Pad, Patches, Pool, Transpose
 from in_processes import linux_alone, no_sanitizer
 from tolerance import assert_identical
 
@@ -25,6 +26,7 @@ from fastconv._processors import default_threads
 
 SECONDS = float(os.environ.get("FASTCONV_STRESS_SECONDS", "3"))
 """Of the stress test; the slow tier of CI takes a minute."""
+SHARED = Conv(sizes=(33, 37), channels=20, filters=24, padding=1)
 MIXED: tuple[tuple[Any, str], ...] = (
     *((geometry, name) for geometry in WINOGRAD_CONVS[::4] for name in ("forward", "grad_input", "grad_weight")),
     *((geometry, name) for geometry in LARGE_CONVS[::6] for name in ("forward", "backward")),
@@ -33,13 +35,31 @@ MIXED: tuple[tuple[Any, str], ...] = (
     (Pool(op="max_pool", sizes=(64, 66), batch=3, channels=7, kernel=2, stride=2), "backward"),
     (Pool(op="avg_pool", sizes=(61, 53), batch=3, channels=7, kernel=3, stride=1, padding=1), "backward"),
     (Norm(sizes=(20, 21), channels=40, batch=2), "backward"),
+    (Transpose(sizes=(31, 33), channels=16, filters=12, kernel=4, stride=2, padding=1), "backward"),
+    (Pad(sizes=(61, 53), channels=9, batch=3, padding=((2, 3), (4, 1)), mode="reflect"), "backward"),
+    (Patches(sizes=(41, 43), channels=7, padding=1), "im2col"),
+    (Patches(sizes=(41, 43), channels=7, padding=1), "col2im"),
+    (Adaptive(op="adaptive_max_pool", sizes=(61, 53), batch=3, channels=9, output_size=(7, 5)), "indices"),
+    (Adaptive(op="adaptive_avg_pool", sizes=(61, 53), batch=3, channels=9, output_size=(7, 5)), "backward"),
+    (ChannelPool(sizes=(41, 43), channels=24, size=3), "indices"),
+    (SHARED, "plan"),
 )
+
+
+@functools.lru_cache(maxsize=2)
+def shared_plan(dtype: str) -> fastconv.ConvPlan:
+    """The one that all threads call."""
+    operands = operands_of(SHARED, dtype)
+    return fastconv.ConvPlan(operands["weight"], operands["bias"], padding=SHARED.padding)
 
 
 def results(job: int) -> list[Any]:
     geometry, name = MIXED[job % len(MIXED)]
     dtype = ("float32", "float64")[job // len(MIXED)]
-    return [x for x in call(fastconv, geometry, name, dict(operands_of(geometry, dtype))).values() if x is not None]
+    operands = dict(operands_of(geometry, dtype))
+    if name == "plan":
+        return [shared_plan(dtype)(operands["input"])]
+    return [x for x in call(fastconv, geometry, name, operands).values() if x is not None]
 
 
 def test_sixteen_threads_with_mixed_calls_get_the_same_bits() -> None:
@@ -76,8 +96,8 @@ def test_sixteen_threads_with_mixed_calls_get_the_same_bits() -> None:
 # Processes
 
 
-def run(code: str, *, timeout: float = 300, **environment: str) -> str:
-    """What a program prints that begins with a convolution on two threads; DIGEST is that of its result."""
+def run(code: str, *, before: str = "", timeout: float = 300, **environment: str) -> str:
+    """What a program prints to which `digest` tells that of a convolution; `before` runs before fastconv is there."""
     head = """
 import hashlib, multiprocessing, os, sys, threading, time
 import numpy as np
@@ -90,7 +110,7 @@ def digest(threads=2):
 """
     options = ["-W", "ignore::DeprecationWarning"]  # of forks beside threads, which are the point
     done = subprocess.run(
-        [sys.executable, *options, "-c", head + code],
+        [sys.executable, *options, "-c", before + head + code],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -210,20 +230,44 @@ print(all(joblib.Parallel(2, backend={backend!r})(joblib.delayed(job)(i) for i i
     assert run(code) == "True"
 
 
+OTHERS = {
+    "sklearn.ensemble": """
+sklearn.ensemble.HistGradientBoostingClassifier(max_iter=3).fit(IMAGE[0, 0], IMAGE[0, 0, :, 0] > 0)
+""",
+    "torch": """
+torch.set_num_threads(3)
+torch.ones(600, 600) @ torch.ones(600, 600)
+""",
+    "numba": """
+@numba.njit(parallel=True)
+def total(x):
+    result = 0.0
+    for i in numba.prange(x.size):
+        result += x[i]
+    return result
+total(IMAGE.ravel())
+""",
+}
+"""Libraries with threads of their own, and what starts these."""
+
+
 @pytest.mark.parametrize("order", ["before", "after"])
-@pytest.mark.parametrize("library", ["sklearn.linear_model", "torch", "numba"])
+@pytest.mark.parametrize("library", OTHERS)
 def test_beside_other_libraries_with_threads(library: str, order: str) -> None:
     pytest.importorskip(library, reason=f"{library} is not installed")
     import_it = f"import {library}\n"
     code = f"""
 DIGEST = digest()
 {import_it if order == "after" else ""}
-if {library!r} == "torch":
-    sys.modules["torch"].set_num_threads(2)
-    sys.modules["torch"].ones(600, 600) @ sys.modules["torch"].ones(600, 600)
-print(digest() == DIGEST == digest(1))
+def count():  # threads, where the system lists them
+    return len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else time.monotonic()
+threads = count()
+{OTHERS[library]}
+print(count() > threads, digest() == DIGEST == digest(1))
 """
-    assert run((import_it if order == "before" else "") + code) == "True"
+    # Each takes as many of a single processor too, and more than fastconv has started in a team that they may share.
+    told = run(code, before=import_it if order == "before" else "", OMP_NUM_THREADS="3", NUMBA_NUM_THREADS="3")
+    assert told == "True True"
 
 
 def test_a_second_interpreter_is_refused() -> None:
@@ -275,8 +319,10 @@ HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.
         ({"OMP_NUM_THREADS": "many"}, HERE),
         ({"OMP_NUM_THREADS": "0", "OMP_THREAD_LIMIT": ""}, HERE),
         ({"OMP_NUM_THREADS": "5000"}, HERE),
+        ({"OMP_NUM_THREADS": "9" * 5000}, HERE),
+        ({"OMP_NUM_THREADS": "0" * 5000 + "7", "OMP_THREAD_LIMIT": "1" * 5000}, 7),
     ],
-    ids=str,
+    ids=lambda value: f"{value}"[:80],
 )
 def test_variables_of_openmp(variables: dict[str, str], threads: int, tmp_path: Path) -> None:
     assert default_threads(4096, variables, f"{tmp_path}/") == threads
@@ -323,6 +369,14 @@ def test_variables_are_read_when_it_is_imported() -> None:
     assert run(code, OMP_NUM_THREADS="3", FASTCONV_NUM_THREADS="") == "3"
     assert run(code, OMP_NUM_THREADS="3", FASTCONV_NUM_THREADS="5") == "5"
     assert run(code, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="2", FASTCONV_NUM_THREADS="") == "2"
+
+
+def test_a_number_of_threads_that_python_does_not_read_is_refused_by_name() -> None:
+    program = [sys.executable, "-c", "import fastconv"]
+    done = subprocess.run(
+        program, env=os.environ | {"FASTCONV_NUM_THREADS": "9" * 5000}, capture_output=True, text=True
+    )
+    assert "FASTCONV_NUM_THREADS is '9999" in done.stderr
 
 
 @needs_openmp
