@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -189,10 +190,10 @@ def test_what_exceeds_float16_is_infinite() -> None:
 # Errors on data that are not random
 
 
-def cancelling(random: np.random.Generator, shape: tuple[int, ...], axis: int, dtype: str) -> Array:
-    """Neighbours along an axis add to almost nothing: sums lose all digits but the last."""
+def cancelling(random: np.random.Generator, shape: tuple[int, ...], axes: Sequence[int], dtype: str) -> Array:
+    """Neighbours along these axes add to almost nothing: sums lose all digits but the last."""
     values = random.standard_normal(shape)
-    values = np.where(np.indices(shape)[axis] % 2 == 0, 1e4 + values, -1e4 - values)
+    values = np.where(np.indices(shape)[list(axes)].sum(0) % 2 == 0, 1e4 + values, -1e4 - values)
     return values.astype(dtype)
 
 
@@ -218,10 +219,50 @@ def test_errors_stay_within_the_bound(
     for name in ("input", "grad_output"):
         shape = operands[name].shape
         if data == "cancelling":
-            operands[name] = cancelling(random, shape, -1 if pass_name == "grad_weight" else 1, dtype)
+            operands[name] = cancelling(random, shape, [-1 if pass_name == "grad_weight" else 1], dtype)
         else:
             operands[name] = photograph(shape, dtype, geometry.last)
     if data == "cancelling":
         operands["weight"] = 1 + random.random(geometry.weight_shape).astype(dtype) / 1024
     result = call(fastconv, geometry, pass_name, operands, algorithm=algorithm)
+    compare(geometry, result, *reference_results(geometry, pass_name, operands), dtype, algorithm, operands)
+
+
+TRANSPOSED = Transpose(sizes=(9, 17), channels=6, filters=5, kernel=4, stride=2, padding=1)
+TRANSPOSED_APART = Transpose(sizes=(9, 17), channels=6, filters=6, groups=6, kernel=4, stride=2, padding=1)
+TRANSPOSED_LAST = Transpose(sizes=(7, 12), channels=18, filters=16, kernel=3, padding=1, last=True)
+AVERAGED = Pool(op="avg_pool", sizes=(19, 38), channels=5, kernel=4, stride=2, padding=1, values="normal")
+AVERAGED_LAST = Pool(op="avg_pool", sizes=(14, 15), channels=33, kernel=2, stride=1, last=True, values="normal")
+NORMED = Norm(sizes=(5, 21), channels=12, size=4)
+NORMED_LAST = Norm(sizes=(5, 21), channels=35, size=6, beta=0.6, last=True)
+OTHER_WAYS: tuple[tuple[Any, str | None], ...] = (
+    *((TRANSPOSED, algorithm) for algorithm in ("direct", "im2col", "auto")),
+    (TRANSPOSED_APART, "auto"),
+    (TRANSPOSED_LAST, "auto"),
+    *((geometry, None) for geometry in (AVERAGED, AVERAGED_LAST, NORMED, NORMED_LAST)),
+)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("data", ["cancelling", "photograph"])
+@pytest.mark.parametrize("pass_name", ["forward", "backward"])
+@pytest.mark.parametrize(("geometry", "algorithm"), OTHER_WAYS, ids=str)
+def test_errors_of_other_ops_stay_within_the_bound(
+    isa: str, geometry: Any, algorithm: str | None, pass_name: str, data: str, dtype: str
+) -> None:
+    random = np.random.default_rng(3)
+    operands = dict(operands_of(geometry, dtype))
+    for name in ("input", "grad_output"):
+        shape = operands[name].shape
+        if data == "cancelling":
+            operands[name] = cancelling(random, shape, (-2, -1) if geometry.last else (1, -1), dtype)
+        else:
+            operands[name] = photograph(shape, dtype, geometry.last)
+    # What is multiplied by what cancels has one sign; where the stride is 2, such elements of grad_output have it already.
+    one_sign = ("weight", "input") if pass_name == "backward" and getattr(geometry, "stride", 1) == 1 else ("weight",)
+    for name in one_sign:
+        if data == "cancelling" and name in operands:
+            operands[name] = 1 + random.random(operands[name].shape).astype(dtype) / 1024
+    options = {"algorithm": algorithm} if algorithm else {}
+    result = call(fastconv, geometry, pass_name, operands, **options)
     compare(geometry, result, *reference_results(geometry, pass_name, operands), dtype, algorithm, operands)
