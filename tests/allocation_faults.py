@@ -5,6 +5,7 @@
     python allocation_faults.py numpy                   NumPy's: results, and what arguments are converted to
     python allocation_faults.py python                  Python's own, by its test hook
     python allocation_faults.py scratch SHARE           none fails: convolutions take what choose_algorithm tells
+    python allocation_faults.py bounds SHARE            none fails: others take what docs/reliability.md says
 
 A call whose allocation fails raises MemoryError, leaves `out` as it was, keeps nothing, and when it is called again
 gives the bits of a call of which nothing fails. The last line tells how many calls and failures there were.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,8 +25,9 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from cases import AVAILABLE, Case, cases_of
-from checking import operands_of
+from cases import AVAILABLE, PASSES, Case, cases_of
+from checking import operands_of, output_shape, spatial
+from geometries import Adaptive, ChannelPool, Norm, Pad, Patches, Pool
 from guard_pages import call_into, outs_for
 from numpy.typing import NDArray
 from tolerance import assert_identical
@@ -38,8 +41,8 @@ HOOK = ctypes.CDLL(None)
 for name in ("bytes_held", "bytes_peak"):
     getattr(HOOK, name).restype = ctypes.c_size_t
 SAID = re.compile("no memory|Unable to allocate|OUT_OF_MEMORY")
-PAGE, HEADER = 4096, 64
-"""Of scratch blocks: they are whole pages, and begin with their size."""
+PAGE, HEADER, LINES = 4096, 64, 4096
+"""Of scratch blocks: they are whole pages, and begin with their size; what is laid out in them begins new lines."""
 ALLOCATIONS_WITHOUT_HARM = 20
 """So many in a row, and a call makes no more of them: some that fail are done without."""
 totals = {"calls": 0, "failures": 0}
@@ -290,19 +293,23 @@ def python() -> None:
 # ---- what calls take
 
 
-def scratch(share: str) -> None:
-    """The block that a convolution takes is as large as choose_algorithm says, in whole pages; or it takes none."""
-    watch("libfastconv")
-    totals["exactly"] = 0
-    for case in cases(["conv"], int(share)):
-        geometry, plain = case.geometry, {"plain"}
-        if case.pass_name == "backward" or case.dtype == "float16" or geometry.flip or geometry.batch == 0:
-            continue
-        if {geometry.view, geometry.weight_view, geometry.out or "plain"} != plain:
-            continue  # choices depend on strides, which choose_algorithm takes to be those of dense arrays
-        shape = (1, *geometry.input_shape) if geometry.unbatched else geometry.input_shape
-        with fastconv.runtime._force_isa(case.isa):
-            promised = fastconv.choose_algorithm(
+def in_pages(scratch_bytes: int) -> int:
+    return -(-(scratch_bytes + HEADER) // PAGE) * PAGE
+
+
+def bytes_taken(case: Case, operands: dict[str, Any]) -> int:
+    fastconv.clear_scratch()
+    HOOK.fail_at(0)
+    call_into(case, operands)
+    return int(HOOK.bytes_peak())
+
+
+def promised(case: Case, shape: Sequence[int], *pass_names: str) -> int:
+    """What choose_algorithm tells, of the pass that takes most."""
+    geometry = case.geometry
+    with fastconv.runtime._force_isa(case.isa):
+        return max(
+            fastconv.choose_algorithm(
                 shape,
                 geometry.weight_shape,
                 geometry.stride,
@@ -312,16 +319,104 @@ def scratch(share: str) -> None:
                 dtype=case.dtype,
                 layout=geometry.layout,
                 algorithm=case.algorithm,
-                pass_name=case.pass_name,
+                pass_name=pass_name,
             ).scratch_bytes
+            for pass_name in pass_names
+        )
+
+
+def is_plain(geometry: Any) -> bool:
+    """Choices depend on strides, which choose_algorithm takes to be those of dense arrays."""
+    return {geometry.view, geometry.weight_view, geometry.out or "plain"} == {"plain"}
+
+
+def scratch(share: str) -> None:
+    """The block that a convolution takes is as large as choose_algorithm says, in whole pages; or it takes none.
+
+    A transposed one is the gradient of a convolution, and its gradients are that convolution's other passes.
+    """
+    watch("libfastconv")
+    totals["exactly"] = 0
+    for case in cases(["conv", "conv_transpose"], int(share)):
+        geometry = case.geometry
+        if case.dtype == "float16" or not is_plain(geometry) or geometry.batch == 0:
+            continue
         operands = operands_of(geometry, case.dtype) | {"bias": None}
-        fastconv.clear_scratch()
-        HOOK.fail_at(0)
-        call_into(case, operands)
-        taken, most = HOOK.bytes_peak(), -(-(promised + HEADER) // PAGE) * PAGE
-        assert taken <= most, f"{case}: {taken} bytes were taken, {promised} promised"
+        shape = (1, *geometry.input_shape) if geometry.unbatched else geometry.input_shape
+        passes = [case.pass_name]
+        if geometry.stem == "conv":
+            if case.pass_name == "backward" or geometry.flip:
+                continue
+        else:
+            forwards, sizes = shape, operands["grad_output"].shape
+            shape = (1, *sizes) if geometry.unbatched else sizes
+            passes = ["grad_input"] if case.pass_name == "forward" else ["forward", "grad_weight"]
+            options = (geometry.stride, geometry.padding, geometry.dilation, geometry.groups, geometry.layout)
+            if isinstance(geometry.padding, str) or output_of(shape, geometry.weight_shape, options) != forwards:
+                continue  # what is padded in the output is no part of that convolution
+        told = promised(case, shape, *passes)
+        taken, most = bytes_taken(case, operands), in_pages(told)
+        assert taken <= most, f"{case}: {taken} bytes were taken, {told} promised"
         totals["calls"] += 1
-        totals["exactly"] += taken == most or taken == promised == 0
+        totals["exactly"] += taken == most or taken == told == 0
+
+
+def output_of(shape: Sequence[int], weight_shape: Sequence[int], options: tuple[Any, ...]) -> tuple[int, ...]:
+    """Shape of a convolution."""
+    *window, layout = options
+    return fastconv.conv(np.zeros(shape), np.zeros(weight_shape), None, *window, layout=layout).shape
+
+
+OTHERS = [stem for stem in PASSES if not stem.startswith("conv")]
+LARGE = (
+    *(
+        Pool(op=op, sizes=(200, 301), channels=40, kernel=3, stride=2, padding=1, last=last, values="normal")
+        for op in ("max_pool", "avg_pool")
+        for last in (False, True)
+    ),
+    *(
+        Adaptive(op=op, sizes=(200, 301), channels=40, output_size=(37, 41), last=last, values="normal")
+        for op in ("adaptive_max_pool", "adaptive_avg_pool")
+        for last in (False, True)
+    ),
+    Pool(op="avg_pool", sizes=(30, 30, 31), channels=40, kernel=7, stride=3, values="normal", view="strided"),
+    *(Norm(sizes=(120, 130), channels=60, last=last) for last in (False, True)),
+    *(ChannelPool(sizes=(120, 130), channels=60, last=last, values="normal") for last in (False, True)),
+    Patches(sizes=(120, 130), channels=20),
+    Pad(sizes=(200, 301), channels=30, padding=9, mode="reflect"),
+)
+"""Arrays of some megabytes, beside which the scratch must be small."""
+
+
+def most_taken(case: Case) -> int:
+    """docs/reliability.md: bytes of each thread, and of all."""
+    geometry, item = case.geometry, np.dtype(case.dtype).itemsize
+    size, out = (spatial(geometry, shape) for shape in (geometry.input_shape, output_shape(geometry)))
+    if geometry.stem == "patches":
+        return 0
+    if geometry.stem == "pad":
+        return LINES + 8 * sum(out)
+    if geometry.stem in ("channel_max_pool", "local_response_norm"):
+        return fastconv.get_num_threads() * max(192 << 10, 1280 * geometry.channels + 256) + LINES
+    images = geometry.batch * geometry.channels
+    return fastconv.get_num_threads() * ((512 << 10) + math.prod(size) * item) + images + LINES
+
+
+def bounds(share: str) -> None:
+    """What the others take at most: of the table of cases, and of arrays of megabytes, on one thread and on three."""
+    watch("libfastconv")
+    large = [
+        Case(geometry, pass_name, dtype, AVAILABLE[-1])
+        for geometry, dtype in product(LARGE, ("float32", "float64"))
+        for pass_name in PASSES[geometry.stem]
+    ]
+    for case, threads in product((*cases(OTHERS, int(share)), *large), (1, 3)):
+        if case.dtype not in ("float32", "float64"):
+            continue
+        with fastconv.num_threads(threads):
+            taken, most = bytes_taken(case, operands_of(case.geometry, case.dtype)), most_taken(case)
+        assert taken <= in_pages(most) or taken == 0, f"{case}: {taken} bytes were taken, {most} promised"
+        totals["calls"] += 1
 
 
 # ---- main
@@ -329,7 +424,9 @@ def scratch(share: str) -> None:
 
 def main(what: str, *arguments: str) -> None:
     faulthandler.enable()
-    {"library": library, "plans": plans, "numpy": numpy, "python": python, "scratch": scratch}[what](*arguments)
+    {"library": library, "plans": plans, "numpy": numpy, "python": python, "scratch": scratch, "bounds": bounds}[what](
+        *arguments
+    )
     print(json.dumps(totals))
 
 

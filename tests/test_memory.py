@@ -49,6 +49,10 @@ def test_scratch_is_what_was_promised(hook: str) -> None:
     assert counted["exactly"] == counted["calls"]
 
 
+def test_scratch_of_other_ops_is_small(hook: str) -> None:
+    assert faults(hook, "bounds", SHARE)["calls"] > 1000
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc/self/statm")
 def test_many_calls_of_random_shapes_stay_flat() -> None:
     """From a tenth of the calls to the end; a leak of 170 bytes a call would show in 20,000."""

@@ -258,7 +258,7 @@ def test_errors_of_other_ops_stay_within_the_bound(
             operands[name] = cancelling(random, shape, (-2, -1) if geometry.last else (1, -1), dtype)
         else:
             operands[name] = photograph(shape, dtype, geometry.last)
-    # What is multiplied by what cancels has one sign; where the stride is 2, such elements of grad_output have it already.
+    # What is multiplied by what cancels has one sign; with a stride of 2 such elements of grad_output have it already.
     one_sign = ("weight", "input") if pass_name == "backward" and getattr(geometry, "stride", 1) == 1 else ("weight",)
     for name in one_sign:
         if data == "cancelling" and name in operands:
