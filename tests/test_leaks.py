@@ -74,7 +74,7 @@ def resident_bytes() -> int:
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc/self/statm")
 @pytest.mark.skipif(
     "libasan" in Path("/proc/self/maps").read_text() if STATM.exists() else False,
-    reason="AddressSanitizer holds freed memory back; it finds leaks itself",
+    reason="AddressSanitizer holds freed memory back",
 )
 def test_memory_stays_flat() -> None:
     calls = mixed_calls()
