@@ -161,40 +161,44 @@ void fc_panel_rest(const fc_panel *panel, int64_t first, int64_t pixels) {
     }
 }
 
-static double vectors_cost(const fc_problem *p, int64_t vectors, int64_t blocks, int copied) {
+static double vectors_cost(const fc_problem *p, int64_t out_channels, int64_t vectors, int64_t blocks, int copied) {
     const int64_t rows = p->kernels->tile_rows, panels = fc_ceil_div(vectors, p->kernels->tile_vectors);
     if (panels == 0)
         return 0;
     const int64_t least = vectors / panels, larger = vectors % panels; /* dealt out evenly */
-    double slots = (double)(panels - larger) * fc_rows_slots(p->out_channels, rows, least);
+    double slots = (double)(panels - larger) * fc_rows_slots(out_channels, rows, least);
     if (larger)
-        slots += (double)larger * fc_rows_slots(p->out_channels, rows, least + 1);
+        slots += (double)larger * fc_rows_slots(out_channels, rows, least + 1);
     const double terms = (double)(p->in_channels * fc_taps(p));
     return (copied ? FC_COST_PANEL_SLOT : FC_COST_PANEL_SLOT + FC_COST_PANEL_IN_PLACE) * slots * terms +
-           FC_COST_PANEL_TILE * (double)(panels * fc_ceil_div(p->out_channels, rows) * blocks);
+           FC_COST_PANEL_TILE * (double)(panels * fc_ceil_div(out_channels, rows) * blocks);
 }
 
-static double dots_cost(const fc_problem *p, int64_t pixels, int64_t blocks) {
+static double dots_cost(const fc_problem *p, int64_t out_channels, int64_t pixels, int64_t blocks) {
     const int64_t most = p->kernels->tile_vectors, rows = p->kernels->tile_rows, terms = p->in_channels * fc_taps(p);
-    double slots = (double)(pixels / most) * fc_rows_slots(p->out_channels, rows, most);
+    double slots = (double)(pixels / most) * fc_rows_slots(out_channels, rows, most);
     if (pixels % most)
-        slots += fc_rows_slots(p->out_channels, rows, pixels % most);
+        slots += fc_rows_slots(out_channels, rows, pixels % most);
     return FC_COST_PANEL_DOT * slots * (double)fc_ceil_div(terms, p->kernels->lanes) +
-           FC_COST_PANEL_DOT_SUM * (double)(pixels * p->out_channels * blocks) +
+           FC_COST_PANEL_DOT_SUM * (double)(pixels * out_channels * blocks) +
            (fc_taps(p) > 1 ? FC_COST_PANEL_DOT_GATHER * (double)(pixels * terms) : 0);
 }
 
+/* As for that many output channels, however many there are: a problem may be divided by them, for threads that must not
+ * change a bit. */
 int64_t fc_panel_dotted(const fc_problem *p, int64_t pixels, int64_t blocks) {
+    enum { OUT_CHANNELS = 64 };
     const int64_t vectors = pixels / p->kernels->lanes, rest = pixels % p->kernels->lanes;
-    const double vector = vectors_cost(p, vectors + 1, blocks, 1) - vectors_cost(p, vectors, blocks, 1);
-    return rest && dots_cost(p, rest, blocks) < vector ? rest : 0;
+    const double vector =
+        vectors_cost(p, OUT_CHANNELS, vectors + 1, blocks, 1) - vectors_cost(p, OUT_CHANNELS, vectors, blocks, 1);
+    return rest && dots_cost(p, OUT_CHANNELS, rest, blocks) < vector ? rest : 0;
 }
 
 double fc_panel_cost(const fc_problem *p, int64_t pixels, int64_t blocks, int copied) {
     const int64_t dotted = fc_panel_dotted(p, pixels, blocks);
-    double cost = vectors_cost(p, fc_ceil_div(pixels - dotted, p->kernels->lanes), blocks, copied);
+    double cost = vectors_cost(p, p->out_channels, fc_ceil_div(pixels - dotted, p->kernels->lanes), blocks, copied);
     if (dotted)
-        cost += dots_cost(p, dotted, blocks);
+        cost += dots_cost(p, p->out_channels, dotted, blocks);
     if (fc_channels_last(p, &p->y)) {
         const double store = (double)(2 * blocks - 1) * (double)pixels * (double)p->out_channels;
         cost +=
