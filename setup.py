@@ -4,10 +4,13 @@ setuptools knows no flags for single sources, so BuildExt compiles the library i
 own flags into its own folder of build_temp. Metadata stands in pyproject.toml. Environment: CC and CFLAGS as usual;
 FASTCONV_WERROR=1 makes warnings errors; FASTCONV_OPENMP=0 builds without threads; FASTCONV_DEBUG=1 keeps symbols;
 FASTCONV_EMULATE=1 compiles every set without its instructions, so that tests run its widths and tiles on any CPU.
+
+On Windows, where nobody has run this yet, clang-cl compiles, with Microsoft's headers, and Microsoft's linker links.
 """
 
 import copy
 import os
+import shutil
 import struct
 import sys
 import sysconfig
@@ -75,8 +78,8 @@ int probe(void) {
 
 INSTALL = (
     "Install gcc >= 11 or clang >= 14 (Debian: apt install gcc; Fedora: dnf install gcc; Alpine: apk add gcc musl-dev; "
-    "macOS: xcode-select --install), or name it in CC. Or take a wheel, which needs no compiler: "
-    "pip install --only-binary fastconv fastconv"
+    "macOS: xcode-select --install; Windows: winget install LLVM.LLVM, for clang-cl), or name it in CC. Or take a "
+    "wheel, which needs no compiler: pip install --only-binary fastconv fastconv"
 )
 MACHINE = sysconfig.get_platform().rsplit("-", 1)[-1]
 PREDEFINED = dict.fromkeys(X86_64, "__x86_64__") | dict.fromkeys(AARCH64, "__aarch64__")
@@ -110,9 +113,12 @@ REQUIREMENTS = [
     ),
 ]
 WINDOWS = (
-    "fastconv does not build on Windows yet: its sources need the vector extensions of GCC and Clang, which MSVC "
-    "lacks, and its build does not know clang-cl. Under WSL it builds as on Linux."
+    "fastconv needs the vector extensions of GCC and Clang, which MSVC lacks: on Windows LLVM's clang-cl compiles it, "
+    "with the headers and the linker of Microsoft's C++ Build Tools. Install both (LLVM by winget install LLVM.LLVM, "
+    "or as Visual Studio's component 'C++ Clang tools for Windows'), or name clang-cl in CC. Under WSL it builds as on "
+    "Linux"
 )
+WINDOWS_OPENMP = "FASTCONV_OPENMP=1 takes LLVM's, but a process that loads it and Intel's, as PyTorch's is, ends"
 
 
 def asked(name: str, default: str = "0") -> bool:
@@ -152,34 +158,77 @@ LIBRARY_NAME = f"-Wl,-soname,{LIBRARY}" if ELF else f"-Wl,-install_name,@rpath/{
 # The library beside the module is taken before any of LD_LIBRARY_PATH: that is what the older kind of tag says.
 FIND_LIBRARY = "-Wl,--disable-new-dtags,-rpath,$ORIGIN/lib" if ELF else "-Wl,-rpath,@loader_path/lib"
 
+IMPORT_LIBRARY = "fastconv.lib"  # what is linked to on Windows, where the library is fastconv.dll
+
 DEPENDS = ["setup.py", *sorted(glob("csrc/**/*.h", recursive=True) + glob("csrc/**/*.inc", recursive=True))]
 
 
 class BuildExt(build_ext):
     """build_ext that first builds the library its extension links to."""
 
+    def initialize_options(self):
+        super().initialize_options()
+        self.windows = sys.platform == "win32"
+        self.libomp = None  # the DLL of OpenMP, which on Windows comes along
+
     def build_extensions(self):
-        if self.compiler.compiler_type == "msvc":
-            raise CompileError(WINDOWS)
-        for tool in ("compiler", "compiler_so", "linker_so", "linker_exe"):
-            command = getattr(self.compiler, tool)
-            setattr(self.compiler, tool, [word for word in command if not word.startswith(UNWANTED)])
+        self.windows = self.compiler.compiler_type == "msvc"
+        if self.windows:
+            self.take_clang_cl()
+        elif sys.platform == "win32":  # MinGW
+            raise CompileError(f"{WINDOWS}.")
+        else:
+            for tool in ("compiler", "compiler_so", "linker_so", "linker_exe"):
+                command = getattr(self.compiler, tool)
+                setattr(self.compiler, tool, [word for word in command if not word.startswith(UNWANTED)])
         self.check_compiler()
-        library, header = self.products()
+        library, header, *_ = self.products()
         self.build_library(library)
         self.mkpath(os.path.dirname(header))
         self.copy_file("csrc/fastconv.h", header)
         for extension in self.extensions:
             extension.library_dirs = [os.path.dirname(library)]
+            extension.extra_compile_args = self.spelled(extension.extra_compile_args)
+            if self.windows:
+                extension.extra_link_args = []
         super().build_extensions()
+
+    def take_clang_cl(self):
+        """Make setuptools' MSVC compile by clang-cl: CC, or one on PATH, in LLVM's own folder or in Visual Studio's."""
+        compiler = self.compiler
+        try:
+            if not compiler.initialized:
+                compiler.initialize(self.plat_name)
+        except Exception as error:  # PlatformError, but its class differs between setuptools
+            raise CompileError(f"{WINDOWS}. setuptools says: {error}") from None
+        folders = [
+            os.environ.get("PATH", ""),
+            os.path.join(os.environ.get("PROGRAMFILES", ""), "LLVM", "bin"),
+            os.path.join(os.path.dirname(compiler.cc), *[os.pardir] * 5, "Llvm", "x64", "bin"),  # cl is in MSVC/.../x64
+        ]
+        found = shutil.which(os.environ.get("CC") or "clang-cl", path=os.pathsep.join(folders))
+        if not found or not os.path.basename(found).lower().startswith("clang-cl"):
+            raise CompileError(f"{WINDOWS}.")
+        compiler.cc = os.path.abspath(found)
+        # /GS-: only what GUARD_FLAGS ask for is guarded. -m64: Visual Studio also has a clang-cl that is for x86.
+        compiler.compile_options = ["/nologo", "/MD", "/DNDEBUG", "/GS-"]
+        compiler.compile_options += ["-m64"] if self.plat_name == "win-amd64" else []
+        # Its own headers of intrinsics and atomics come before Microsoft's only where those are named in INCLUDE.
+        os.environ["INCLUDE"] = ";".join(type(compiler).include_dirs)
+        type(compiler).include_dirs = []
+
+    def spelled(self, flags):
+        """GCC's flags as the compiler takes them."""
+        return [f"/clang:{flag}" if self.windows else flag for flag in flags]
 
     def check_compiler(self):
         """Raise where the compiler cannot build fastconv, before pages of its errors do."""
         for name, program, lacking, remedy in REQUIREMENTS:
             if not self.accepts(name, program, []):
-                flags = os.environ.get("CFLAGS")
+                flags = None if self.windows else os.environ.get("CFLAGS")
                 given = f" with CFLAGS={flags!r}" if flags else ""
-                raise CompileError(f"fastconv: {self.compiler.compiler[0]}{given} {lacking}. {remedy}.")
+                used = self.compiler.cc if self.windows else self.compiler.compiler[0]
+                raise CompileError(f"fastconv: {used}{given} {lacking}. {remedy}.")
 
     def build_library(self, library):
         machine = self.plat_name.rsplit("-", 1)[-1]
@@ -189,6 +238,7 @@ class BuildExt(build_ext):
         # (source, folder of the object, flags); runtime/dispatch.c learns from the macros which sets there are.
         macros = [(f"FC_HAVE_{isa.name.upper()}", None) for isa in sets]
         macros += [("FC_EMULATED", None)] if EMULATE else []
+        macros += [("FC_EXPORTS", None)] if self.windows else []
         flags = {isa.name: ["-Wno-psabi"] if EMULATE else isa.flags for isa in sets} | {"baseline": []}
         jobs = [
             (f"csrc/isa/{name}.c", f"{name}_{dtype}", [*flags[name], f"-DFC_{dtype.upper()}"])
@@ -205,18 +255,35 @@ class BuildExt(build_ext):
             folder = os.path.join(self.build_temp, folder)
             (result,) = self.compiler.object_filenames([source], output_dir=folder)
             if self.force or newer_group([source, *DEPENDS], result):
-                self.compiler.compile([source], folder, macros, ["csrc"], extra_postargs=[*C_FLAGS, *flags])
+                flags = self.spelled([*C_FLAGS, *flags])
+                self.compiler.compile([source], folder, macros, ["csrc"], extra_postargs=flags)
             return result
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(compile_source, jobs))
 
         if self.force or newer_group(objects, library):
-            linker = copy.copy(self.compiler)
-            linker.linker_so = ["-dynamiclib" if word == "-bundle" else word for word in linker.linker_so]
-            flags = [LIBRARY_NAME, *LINK_FLAGS, *(["-Wl,-z,defs"] if ELF else []), *openmp]
-            linker.link_shared_object(objects, library, libraries=["m", "pthread"], extra_postargs=flags)
+            self.link_library(objects, library, self.openmp_link_flags() if openmp else [])
         print(f"fastconv: instruction sets {', '.join(['baseline', *(isa.name for isa in sets)])}")
+
+    def link_library(self, objects, library, openmp):
+        if self.windows:
+            folder = os.path.dirname(library)
+            flags = [f"/IMPLIB:{os.path.join(folder, IMPORT_LIBRARY)}", *openmp]
+            self.compiler.link_shared_object(objects, library, extra_postargs=flags)
+            if openmp:
+                self.copy_file(self.libomp, folder)
+            return
+        linker = copy.copy(self.compiler)
+        linker.linker_so = ["-dynamiclib" if word == "-bundle" else word for word in linker.linker_so]
+        flags = [LIBRARY_NAME, *LINK_FLAGS, *(["-Wl,-z,defs"] if ELF else []), *openmp]
+        linker.link_shared_object(objects, library, libraries=["m", "pthread"], extra_postargs=flags)
+
+    def openmp_link_flags(self):
+        if not self.windows:
+            return [OPENMP_FLAG]
+        llvm = os.path.dirname(os.path.dirname(self.compiler.cc))
+        return [f"/LIBPATH:{os.path.join(llvm, 'lib')}", "libomp.lib"]
 
     def has_instruction_set(self, isa):
         found = self.accepts(isa.name, isa.probe, isa.flags)
@@ -225,33 +292,43 @@ class BuildExt(build_ext):
         return found
 
     def has_openmp(self):
+        if self.windows and "FASTCONV_OPENMP" not in os.environ:
+            print(f"fastconv: OpenMP is left out: {WINDOWS_OPENMP}; the library will run on one thread")
+            return False
         if not asked("FASTCONV_OPENMP", "1"):
             print("fastconv: OpenMP is left out as FASTCONV_OPENMP=0 asks; the library will run on one thread")
             return False
-        found = self.accepts("openmp", OPENMP_PROBE, [OPENMP_FLAG], link=True)
+        found = self.accepts("openmp", OPENMP_PROBE, [OPENMP_FLAG], self.openmp_link_flags())
+        if self.windows:
+            dll = os.path.join(os.path.dirname(self.compiler.cc), "libomp.dll")
+            found = found and os.path.exists(dll)
+            self.libomp = dll if found else None
         if not found:
             print("fastconv: OpenMP is left out: the compiler lacks it; the library will run on one thread")
         return found
 
-    def accepts(self, name, program, flags, link=False):
-        """Whether the compiler takes a small program with these flags."""
+    def accepts(self, name, program, flags, link=None):
+        """Whether the compiler takes a small program with these flags, and the linker with those of `link`."""
         folder = os.path.join(self.build_temp, "probe", name)
         os.makedirs(folder, exist_ok=True)
         source = os.path.join(folder, "probe.c")
         with open(source, "w") as file:
             file.write(program)
         try:
+            flags = self.spelled(flags)
             objects = self.compiler.compile([source], folder, include_dirs=self.include_dirs, extra_postargs=flags)
             if link:
-                self.compiler.link_shared_object(objects, os.path.join(folder, "probe.so"), extra_postargs=flags)
+                self.compiler.link_shared_object(objects, os.path.join(folder, "probe.so"), extra_postargs=link)
         except (CompileError, LinkError):
             return False
         return True
 
     def products(self):
-        """The library and its header: where they are built, and where an editable install wants them."""
+        """The library, its header and more: where they are built, and where an editable install wants them."""
         package = self.get_finalized_command("build_py").get_package_dir("fastconv")
-        parts = [("lib", LIBRARY), ("include", "fastconv.h")]
+        parts = [("lib", "fastconv.dll" if self.windows else LIBRARY), ("include", "fastconv.h")]
+        parts += [("lib", IMPORT_LIBRARY)] if self.windows else []
+        parts += [("lib", "libomp.dll")] if self.libomp else []
         return {os.path.join(self.build_lib, "fastconv", *part): os.path.join(package, *part) for part in parts}
 
     def copy_extensions_to_source(self):

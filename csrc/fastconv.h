@@ -34,10 +34,12 @@
 extern "C" {
 #endif
 
-#if defined(_WIN32)
+#if !defined(_WIN32)
+#define FC_API __attribute__((visibility("default")))
+#elif defined(FC_EXPORTS) /* while the library itself is compiled */
 #define FC_API __declspec(dllexport)
 #else
-#define FC_API __attribute__((visibility("default")))
+#define FC_API __declspec(dllimport)
 #endif
 
 /* ---- versions ---- */

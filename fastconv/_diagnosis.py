@@ -42,6 +42,11 @@ _WORDS = [
         r"(?:undefined symbol: |Error relocating \S+: )(fc_\w+)",
         "the library lacks {0}, so it is of another version than fastconv._core: " + _AGAIN,
     ),
+    (
+        r"DLL load failed while importing",
+        "a DLL is missing or does not fit: install Microsoft's Visual C++ Redistributable (winget install "
+        "Microsoft.VCRedist.2015+.x64), or " + _AGAIN,
+    ),
 ]
 
 
@@ -75,7 +80,8 @@ def _files() -> str | None:
         )
     if not found:
         return f"it was built for another Python or machine ({', '.join(modules)}): this one loads {loadable[0]}"
-    library = os.path.join("lib", f"libfastconv.{'dylib' if sys.platform == 'darwin' else 'so'}")
+    names = {"darwin": "libfastconv.dylib", "win32": "fastconv.dll"}  # as in runtime.get_library
+    library = os.path.join("lib", names.get(sys.platform, "libfastconv.so"))
     if not os.path.exists(os.path.join(_PACKAGE, library)):
         return f"{library} is missing in {_PACKAGE}: {_AGAIN}"
     own = _machine(sys.executable)

@@ -10,6 +10,10 @@ old NumPy is told by its number, before the module meets it. `_diagnosis` finds 
 """
 
 import os
+import sys
+from contextlib import nullcontext
+
+_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib")  # named to Windows, which knows no rpath
 
 try:
     import numpy
@@ -19,14 +23,15 @@ try:
             f"it needs NumPy >= 1.26, and this is {numpy.__version__} ({os.path.dirname(numpy.__file__)}): "
             "pip install --upgrade numpy"
         )
-    if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
-        from . import _core
-    else:
-        os.environ["GOMP_SPINCOUNT"] = "1000"
-        try:
+    with os.add_dll_directory(_FOLDER) if sys.platform == "win32" and os.path.isdir(_FOLDER) else nullcontext():
+        if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
             from . import _core
-        finally:
-            del os.environ["GOMP_SPINCOUNT"]
+        else:
+            os.environ["GOMP_SPINCOUNT"] = "1000"
+            try:
+                from . import _core
+            finally:
+                del os.environ["GOMP_SPINCOUNT"]
 except ImportError as error:
     from ._diagnosis import explain
 

@@ -265,7 +265,8 @@ def get_library() -> str:
     >>> library.fc_abi_version()
     1
     """
-    return os.path.join(_PACKAGE, "lib", f"libfastconv.{'dylib' if sys.platform == 'darwin' else 'so'}")
+    names = {"darwin": "libfastconv.dylib", "win32": "fastconv.dll"}
+    return os.path.join(_PACKAGE, "lib", names.get(sys.platform, "libfastconv.so"))
 
 
 def _start() -> None:

@@ -52,7 +52,7 @@ def build(folder: Path, *options: str, **environment: str) -> str:
     pytest.importorskip("Cython", reason="Cython is not installed: nothing is built")
     folders = ["--build-temp", folder / "temp", "--build-lib", folder / "lib"]
     command = [sys.executable, "setup.py", "build_ext", *folders, *options]
-    set_by_others = ("CC", "CFLAGS", "LDFLAGS", "LDSHARED", "FASTCONV_")
+    set_by_others = ("CC", "CFLAGS", "LDFLAGS", "LDSHARED", "FASTCONV_", "PROGRAMFILES")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(set_by_others)}
     result = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=clean | environment, timeout=300, check=False
@@ -74,9 +74,96 @@ def test_a_compiler_without_vector_extensions(tmp_path: Path, compiler: str) -> 
     assert f"error: fastconv: {compiler} lacks C11 or vector extensions" in told
 
 
-def test_windows(tmp_path: Path) -> None:
+WINDOWS = ("--compiler=msvc", "--plat-name=win-amd64")
+
+
+@pytest.fixture
+def visual_studio(tmp_path: Path) -> dict[str, str]:
+    """What setuptools' MSVC is told of Visual Studio, whose tools are scripts: they print words and make empty files.
+
+    They stand for it where there is no Windows. The linker refuses the module, so that the build fails at its end.
+    """
+    if os.name != "posix":
+        pytest.skip("the scripts are for a shell")
+    tools = tmp_path / "VC" / "Tools"
+    script = """#!/bin/sh
+echo "${0##*/} INCLUDE=$INCLUDE $* "
+case "$*" in $REFUSED | *PyInit*) exit 1 ;; esac
+for word; do
+    case $word in /Fo*) : >"${word#/Fo}" ;; /OUT:* | /IMPLIB:*) : >"${word#/*:}" ;; esac
+done
+"""
+    for path in ("MSVC/14.44/bin/HostX86/x64/cl.exe", "MSVC/14.44/bin/HostX86/x64/link.exe", "Llvm/x64/bin/clang-cl"):
+        (tools / path).parent.mkdir(parents=True, exist_ok=True)
+        (tools / path).write_text(script)
+        (tools / path).chmod(0o755)
+    folders = {"INCLUDE": str(tools / "include"), "LIB": str(tools / "lib")}
+    return {"DISTUTILS_USE_SDK": "1", **folders, "PATH": str(tools / "MSVC/14.44/bin/HostX86/x64")}
+
+
+def test_windows_without_visual_studio(tmp_path: Path) -> None:
     told = build(tmp_path, "--compiler=msvc")
-    assert "error: fastconv does not build on Windows yet: its sources need the vector extensions" in told
+    assert "error: fastconv needs the vector extensions of GCC and Clang, which MSVC lacks: on Windows LLVM's" in told
+    assert "winget install LLVM.LLVM" in told
+    assert "Under WSL it builds as on Linux. setuptools says: " in told
+
+
+@pytest.mark.parametrize("name", ["cl.exe", "nothing"])
+def test_windows_without_clang_cl(tmp_path: Path, visual_studio: dict[str, str], name: str) -> None:
+    told = build(tmp_path, *WINDOWS, **visual_studio, CC=name)
+    assert "error: fastconv needs the vector extensions of GCC and Clang, which MSVC lacks: on Windows LLVM's" in told
+    assert "or name clang-cl in CC. Under WSL it builds as on Linux.\n" in told
+
+
+def test_windows_by_visual_studios_clang_cl(tmp_path: Path, visual_studio: dict[str, str]) -> None:
+    """Commands alone: no Windows and no clang-cl has seen them here."""
+    llvm = tmp_path / "VC" / "Tools" / "Llvm" / "x64"
+    (llvm / "bin" / "libomp.dll").touch()
+    told = build(tmp_path, *WINDOWS, **visual_studio, FASTCONV_OPENMP="1", FASTCONV_WERROR="1")
+
+    def command(*words: str) -> str:
+        lines = {line for line in told.splitlines() if all(word in line for word in words)}
+        (found,) = (line for line in lines if line.startswith(words[0]))  # setuptools may tell its commands too
+        return found
+
+    # Microsoft's headers are behind clang's own: in INCLUDE, not among the folders of the command.
+    include = str(tmp_path / "VC" / "Tools" / "include")
+    for word in ("/Tccsrc/isa/avx512.c", "/Tccsrc/isa/baseline.c", "/Tccsrc/runtime/scratch.c"):
+        of_library = command("clang-cl ", word, *(["FC_F32"] if "isa" in word else []))
+        assert of_library.startswith(f"clang-cl INCLUDE={include} /c /nologo /MD /DNDEBUG /GS- -m64 ")
+        assert f"-I{include}" not in of_library
+        assert " -DFC_EXPORTS " in of_library
+        assert " /clang:-std=gnu11 /clang:-O3 " in of_library
+        assert " /clang:-ffp-contract=off " in of_library
+        assert " /clang:-Werror " in of_library
+        assert (" /clang:-mprefer-vector-width=512 " in of_library) == ("avx512" in word)
+        assert (" /clang:-fstack-protector-strong " in of_library) == ("runtime" in word)
+    assert " /clang:-fopenmp " in command("clang-cl ", "/Tccsrc/runtime/threads.c")
+    module = command("clang-cl ", "_core.c ")
+    assert " /clang:-Wno-unused-function " in module
+    assert "FC_EXPORTS" not in module
+
+    lib = tmp_path / "lib" / "fastconv" / "lib"
+    library = command("link.exe ", "/OUT:", "fastconv.dll")
+    assert f" /OUT:{lib}/fastconv.dll /IMPLIB:{lib}/fastconv.lib /LIBPATH:{llvm}/lib libomp.lib " in library
+    assert library.count(".obj ") > 40
+    assert f" /LIBPATH:{lib} " in command("link.exe ", "fastconv.lib /EXPORT:PyInit__core")
+    assert {path.name for path in lib.iterdir()} == {"fastconv.dll", "fastconv.lib", "libomp.dll"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, "OpenMP is left out: FASTCONV_OPENMP=1 takes LLVM's, but a process that loads it and Intel's"),
+        ({"FASTCONV_OPENMP": "0"}, "OpenMP is left out as FASTCONV_OPENMP=0 asks"),
+        ({"FASTCONV_OPENMP": "1"}, "OpenMP is left out: the compiler lacks it"),  # there is no libomp.dll
+    ],
+)
+def test_windows_without_openmp(
+    tmp_path: Path, visual_studio: dict[str, str], environment: dict[str, str], told: str
+) -> None:
+    refusing = visual_studio | {"REFUSED": "*csrc/*"} | environment
+    assert f"fastconv: {told}" in build(tmp_path, *WINDOWS, **refusing)
 
 
 def test_no_headers_of_python(tmp_path: Path, compiler: str) -> None:
@@ -256,6 +343,7 @@ def test_the_library_is_of_an_older_version(package: Path) -> None:
         ("Error loading shared library ld-linux-x86-64.so.2: No such file (needed by x)", "this build is for glibc"),
         ("Error loading shared library libfc.so.7: No such file (needed by x)", "the library libfc.so.7 is missing"),
         ("Error relocating /a/_core.so: fc_abi_version: symbol not found", "the library lacks fc_abi_version"),
+        ("DLL load failed while importing _core: The specified module could not be found.", "a DLL is missing or does"),
         ("something new", "something new"),
     ],
 )

@@ -12,6 +12,15 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
+#ifdef _WIN32 /* its C library lacks aligned_alloc, and frees such blocks by a function of their own */
+#include <malloc.h>
+#define TAKE_ALIGNED(alignment, bytes) _aligned_malloc(bytes, alignment)
+#define GIVE_ALIGNED(block) _aligned_free(block)
+#else
+#define TAKE_ALIGNED(alignment, bytes) aligned_alloc(alignment, bytes)
+#define GIVE_ALIGNED(block) free(block)
+#endif
+
 enum { KEPT_BLOCKS = 16, ALIGNMENT = 4096 };
 #define KEPT_BYTES ((size_t)256 << 20)
 
@@ -39,12 +48,12 @@ void *fc_scratch_take(size_t bytes) {
     for (int i = 0; i < KEPT_BLOCKS && !base; ++i) {
         base = empty_slot(i);
         if (base && block_bytes(base) < need) {
-            free(base); /* sizes settle at the largest in use */
+            GIVE_ALIGNED(base); /* sizes settle at the largest in use */
             base = NULL;
         }
     }
     if (!base) {
-        base = aligned_alloc(ALIGNMENT, need);
+        base = TAKE_ALIGNED(ALIGNMENT, need);
         if (!base)
             return NULL;
         *(size_t *)base = need;
@@ -67,17 +76,17 @@ void fc_scratch_give(void *block) {
                 return;
         }
     atomic_fetch_sub(&kept, bytes);
-    free(base);
+    GIVE_ALIGNED(base);
 }
 
 void fc_clear_scratch(void) {
     for (int i = 0; i < KEPT_BLOCKS; ++i)
-        free(empty_slot(i));
+        GIVE_ALIGNED(empty_slot(i));
 }
 
 void *fc_memory_take(size_t bytes) {
     enum { LINE = 64 };
-    return bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(LINE, (bytes + LINE - 1) / LINE * LINE);
+    return bytes > SIZE_MAX / 2 ? NULL : TAKE_ALIGNED(LINE, (bytes + LINE - 1) / LINE * LINE);
 }
 
-void fc_memory_give(void *memory) { free(memory); }
+void fc_memory_give(void *memory) { GIVE_ALIGNED(memory); }

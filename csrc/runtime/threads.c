@@ -13,7 +13,6 @@
 
 #ifdef _OPENMP
 #include <omp.h>
-#include <pthread.h>
 
 #ifdef __SANITIZE_THREAD__ /* libgomp is not compiled with the sanitizer: what its team waits for has to be said */
 #include <sanitizer/tsan_interface.h>
@@ -28,11 +27,12 @@
 
 static atomic_int forked;
 
+#ifndef _WIN32 /* which has no fork() */
+#include <pthread.h>
+
 static void in_child(void) { atomic_store(&forked, 1); }
 
 __attribute__((constructor)) static void watch_fork(void) { pthread_atfork(NULL, NULL, in_child); }
-
-int fc_has_openmp(void) { return 1; }
 
 static void *wait_for_gate(void *gate) {
     pthread_mutex_lock(gate);
@@ -53,6 +53,11 @@ static int startable(int count) {
         pthread_join(started[i], NULL);
     return found;
 }
+#else
+static int startable(int count) { return count; }
+#endif
+
+int fc_has_openmp(void) { return 1; }
 
 /* What the team of this thread has: itself, and those that its last call left waiting. */
 typedef struct team {

@@ -204,8 +204,9 @@ static void check_packed(const operands *o, const fc_options *options) {
     if (options->algorithm <= FC_EXACT || bytes == 0)
         return;
     enum { GUARD = 64, RUBBISH = 0x5A };
-    char *packed = aligned_alloc(64, ((size_t)bytes + 2 * GUARD + 63) / 64 * 64);
-    if (!packed)
+    char *block = malloc((size_t)bytes + 2 * GUARD + 63); /* C libraries of Windows lack aligned_alloc */
+    char *packed = block + (-(uintptr_t)block & 63);
+    if (!block)
         fail("out of memory");
     memset(packed, RUBBISH, (size_t)bytes + 2 * GUARD);
     fc_options with = *options;
@@ -221,7 +222,7 @@ static void check_packed(const operands *o, const fc_options *options) {
         if (packed[i] != RUBBISH || packed[GUARD + bytes + i] != RUBBISH)
             fail("packed weights are longer than was said");
     free_array(&unread);
-    free(packed);
+    free(block);
 }
 
 /* A plan computes the same, when it packs and when it has packed. */
