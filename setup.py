@@ -83,6 +83,12 @@ INSTALL = (
 )
 MACHINE = sysconfig.get_platform().rsplit("-", 1)[-1]
 PREDEFINED = dict.fromkeys(X86_64, "__x86_64__") | dict.fromkeys(AARCH64, "__aarch64__")
+OLDEST_PROBE = """
+#if !defined(__apple_build_version__) && (defined(__clang__) ? __clang_major__ < 14 : __GNUC__ < 11)
+#error an old compiler
+#endif
+int probe;
+"""
 # What the sources cannot do without: a name, a probe, what is wrong with a compiler that rejects it, and what helps.
 REQUIREMENTS = [
     ("compiler", "int probe;\n", "does not run, or does not compile C", INSTALL),
@@ -178,6 +184,9 @@ class BuildExt(build_ext):
         elif sys.platform == "win32":  # MinGW
             raise CompileError(f"{WINDOWS}.")
         else:
+            given = os.environ.get("CFLAGS", "").split()
+            if dropped := [word for word in given if word.startswith(UNWANTED)]:
+                print(f"fastconv: {' '.join(dropped)} of CFLAGS is left out: sets of instructions are chosen at import")
             for tool in ("compiler", "compiler_so", "linker_so", "linker_exe"):
                 command = getattr(self.compiler, tool)
                 setattr(self.compiler, tool, [word for word in command if not word.startswith(UNWANTED)])
@@ -229,6 +238,8 @@ class BuildExt(build_ext):
                 given = f" with CFLAGS={flags!r}" if flags else ""
                 used = self.compiler.cc if self.windows else self.compiler.compiler[0]
                 raise CompileError(f"fastconv: {used}{given} {lacking}. {remedy}.")
+        if not self.accepts("age", OLDEST_PROBE, []):
+            print("fastconv: the compiler is older than gcc 11 or clang 14, the oldest that are tested")
 
     def build_library(self, library):
         machine = self.plat_name.rsplit("-", 1)[-1]
@@ -304,7 +315,10 @@ class BuildExt(build_ext):
             found = found and os.path.exists(dll)
             self.libomp = dll if found else None
         if not found:
-            print("fastconv: OpenMP is left out: the compiler lacks it; the library will run on one thread")
+            print(
+                "fastconv: OpenMP is left out: the compiler lacks it (clang's: Debian: apt install libomp-dev; Fedora: "
+                "dnf install libomp-devel; macOS: brew install libomp); the library will run on one thread"
+            )
         return found
 
     def accepts(self, name, program, flags, link=None):
