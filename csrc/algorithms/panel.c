@@ -184,14 +184,14 @@ static double dots_cost(const fc_problem *p, int64_t out_channels, int64_t pixel
            (fc_taps(p) > 1 ? FC_COST_PANEL_DOT_GATHER * (double)(pixels * terms) : 0);
 }
 
-/* As for that many output channels, however many there are: a problem may be divided by them, for threads that must not
- * change a bit. */
+/* A product may be divided by output channels, for threads that must not change a bit: it takes what is best for some. */
 int64_t fc_panel_dotted(const fc_problem *p, int64_t pixels, int64_t blocks) {
-    enum { OUT_CHANNELS = 64 };
+    enum { SOME = 64 };
+    const int64_t out_channels = fc_taps(p) > 1 ? p->out_channels : SOME;
     const int64_t vectors = pixels / p->kernels->lanes, rest = pixels % p->kernels->lanes;
     const double vector =
-        vectors_cost(p, OUT_CHANNELS, vectors + 1, blocks, 1) - vectors_cost(p, OUT_CHANNELS, vectors, blocks, 1);
-    return rest && dots_cost(p, OUT_CHANNELS, rest, blocks) < vector ? rest : 0;
+        vectors_cost(p, out_channels, vectors + 1, blocks, 1) - vectors_cost(p, out_channels, vectors, blocks, 1);
+    return rest && dots_cost(p, out_channels, rest, blocks) < vector ? rest : 0;
 }
 
 double fc_panel_cost(const fc_problem *p, int64_t pixels, int64_t blocks, int copied) {
