@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import DTypeLike, NDArray
 from tolerance import assert_close, assert_identical
+from views import Exchanged
 
 pytest.importorskip("dask.array", reason="dask is not installed: fastconv.interop.dask is not tested")
 
@@ -255,19 +256,6 @@ def test_names_depend_on_the_arguments_alone() -> None:
     first, same, other = (fd.conv2d(chunked(), WEIGHT, padding=padding).name for padding in (1, 1, 2))
     assert first == same != other
     assert first.startswith("conv2d-")
-
-
-class Exchanged:
-    """An array of another library, as DLPack shows it: neither an ndarray nor convertible by ``__array__``."""
-
-    def __init__(self, array: Array) -> None:
-        self.array = array
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.array.__dlpack__(**options)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from scipy import ndimage as scipy_ndimage
 from tolerance import assert_close, assert_identical
-from views import as_view
+from views import Exchanged, as_view
 
 import fastconv
 from fastconv import ndimage
@@ -452,19 +452,6 @@ def test_the_output_may_be_the_input() -> None:
         assert getattr(ndimage, name)(own, *args, output=own) is own
         assert_array_equal(own, expected)
         assert not np.may_share_memory(expected, image)
-
-
-class Exchanged:
-    """An array of another library, as DLPack shows it: neither an ndarray nor convertible by ``__array__``."""
-
-    def __init__(self, array: Array) -> None:
-        self.array = array
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.array.__dlpack__(**options)
 
 
 def test_arrays_of_other_libraries_and_of_every_make() -> None:

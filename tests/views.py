@@ -63,3 +63,16 @@ def written_outside(buffer: Array, view: Array) -> bool:
     changed = bool((buffer != sentinel(buffer.dtype)).any())
     view[...] = kept
     return changed
+
+
+class Exchanged:
+    """An array of another library, as DLPack shows it: neither an ndarray nor convertible by ``__array__``."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.array.__dlpack__(**options)
