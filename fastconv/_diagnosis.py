@@ -11,6 +11,8 @@ import re
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 
+from ._load import LIBRARY  # set before that module imports this one
+
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _AGAIN = "remove fastconv and install it again, so that all its files come from one build"
 _MACHINES = {3: "i386", 40: "arm", 62: "x86-64", 183: "aarch64", 243: "riscv", 21: "ppc64", 22: "s390x"}
@@ -80,12 +82,10 @@ def _files() -> str | None:
         )
     if not found:
         return f"it was built for another Python or machine ({', '.join(modules)}): this one loads {loadable[0]}"
-    names = {"darwin": "libfastconv.dylib", "win32": "fastconv.dll"}  # as in runtime.get_library
-    library = os.path.join("lib", names.get(sys.platform, "libfastconv.so"))
-    if not os.path.exists(os.path.join(_PACKAGE, library)):
-        return f"{library} is missing in {_PACKAGE}: {_AGAIN}"
+    if not os.path.exists(os.path.join(_PACKAGE, LIBRARY)):
+        return f"{LIBRARY} is missing in {_PACKAGE}: {_AGAIN}"
     own = _machine(sys.executable)
-    for name in (found[0], library):
+    for name in (found[0], LIBRARY):
         made_for = _machine(os.path.join(_PACKAGE, name))
         if own and made_for != own:
             return f"{name} is made for {made_for or 'no machine, or damaged'}, this Python for {own}: {_AGAIN}"

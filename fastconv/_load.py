@@ -13,6 +13,8 @@ import os
 import sys
 from contextlib import nullcontext
 
+_NAMES = {"darwin": "libfastconv.dylib", "win32": "fastconv.dll"}
+LIBRARY = os.path.join("lib", _NAMES.get(sys.platform, "libfastconv.so"))  # in the package
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib")  # named to Windows, which knows no rpath
 
 try:
@@ -44,4 +46,4 @@ if _header != _library:
         f"version {_library}: remove fastconv and install it again, so that both come from one build"
     )
 
-__all__ = ["_core"]
+__all__ = ["LIBRARY", "_core"]

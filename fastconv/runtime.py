@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
@@ -12,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from . import _core
+from ._load import LIBRARY
 from ._processors import default_threads
 from ._version import __version__
 
@@ -265,8 +265,7 @@ def get_library() -> str:
     >>> library.fc_abi_version()
     1
     """
-    names = {"darwin": "libfastconv.dylib", "win32": "fastconv.dll"}
-    return os.path.join(_PACKAGE, "lib", names.get(sys.platform, "libfastconv.so"))
+    return os.path.join(_PACKAGE, LIBRARY)
 
 
 def _start() -> None:

@@ -207,6 +207,20 @@ def photograph(shape: tuple[int, ...], dtype: str, last: bool) -> Array:
     return np.moveaxis(planes, 1, -1) if last else planes
 
 
+def hard_operands(
+    random: np.random.Generator, geometry: Any, dtype: str, data: str, axes: Sequence[int]
+) -> dict[str, Any]:
+    """Those of a geometry, with images of photographs, or of what cancels along `axes`."""
+    operands = dict(operands_of(geometry, dtype))
+    for name in ("input", "grad_output"):
+        shape = operands[name].shape
+        if data == "cancelling":
+            operands[name] = cancelling(random, shape, axes, dtype)
+        else:
+            operands[name] = photograph(shape, dtype, geometry.last)
+    return operands
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("data", ["cancelling", "photograph"])
 @pytest.mark.parametrize("pass_name", PASSES)
@@ -215,13 +229,7 @@ def test_errors_stay_within_the_bound(
     isa: str, geometry: Conv, algorithm: str, pass_name: str, data: str, dtype: str
 ) -> None:
     random = np.random.default_rng(3)
-    operands = dict(operands_of(geometry, dtype))
-    for name in ("input", "grad_output"):
-        shape = operands[name].shape
-        if data == "cancelling":
-            operands[name] = cancelling(random, shape, [-1 if pass_name == "grad_weight" else 1], dtype)
-        else:
-            operands[name] = photograph(shape, dtype, geometry.last)
+    operands = hard_operands(random, geometry, dtype, data, [-1 if pass_name == "grad_weight" else 1])
     if data == "cancelling":
         operands["weight"] = 1 + random.random(geometry.weight_shape).astype(dtype) / 1024
     result = call(fastconv, geometry, pass_name, operands, algorithm=algorithm)
@@ -251,13 +259,7 @@ def test_errors_of_other_ops_stay_within_the_bound(
     isa: str, geometry: Any, algorithm: str | None, pass_name: str, data: str, dtype: str
 ) -> None:
     random = np.random.default_rng(3)
-    operands = dict(operands_of(geometry, dtype))
-    for name in ("input", "grad_output"):
-        shape = operands[name].shape
-        if data == "cancelling":
-            operands[name] = cancelling(random, shape, (-2, -1) if geometry.last else (1, -1), dtype)
-        else:
-            operands[name] = photograph(shape, dtype, geometry.last)
+    operands = hard_operands(random, geometry, dtype, data, (-2, -1) if geometry.last else (1, -1))
     # What is multiplied by what cancels has one sign; with a stride of 2 such elements of grad_output have it already.
     one_sign = ("weight", "input") if pass_name == "backward" and getattr(geometry, "stride", 1) == 1 else ("weight",)
     for name in one_sign:
