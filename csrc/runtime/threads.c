@@ -40,15 +40,24 @@ static void *wait_for_gate(void *gate) {
     return NULL;
 }
 
-/* How many of `count` threads can be started, all at once. */
+/* How many of `count` threads can be started, all at once. The C library keeps the stacks of threads that ended for those
+ * to come, if they are large enough: LLVM's OpenMP asks for more than the default, by a KiB from thread to thread. */
 static int startable(int count) {
+    enum { MORE = 1 << 20 };
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     pthread_t started[FC_MOST_THREADS];
+    pthread_attr_t larger;
+    size_t stack;
     int found = 0;
+    if (pthread_attr_init(&larger) != 0)
+        return 0;
+    if (pthread_attr_getstacksize(&larger, &stack) == 0)
+        pthread_attr_setstacksize(&larger, stack + MORE);
     pthread_mutex_lock(&gate);
-    while (found < count && pthread_create(&started[found], NULL, wait_for_gate, &gate) == 0)
+    while (found < count && pthread_create(&started[found], &larger, wait_for_gate, &gate) == 0)
         ++found;
     pthread_mutex_unlock(&gate);
+    pthread_attr_destroy(&larger);
     for (int i = 0; i < found; ++i)
         pthread_join(started[i], NULL);
     return found;
