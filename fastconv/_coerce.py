@@ -23,7 +23,7 @@ def as_array(op: object, name: str, value: Any, kinds: str = "biuf") -> np.ndarr
     try:
         if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
             value = np.from_dlpack(value)
-        with _memory_for(op, f"{name} as an array"):
+        with memory_for(op, f"{name} as an array"):
             array = np.asarray(value)
     except (ValueError, TypeError, BufferError, RuntimeError) as error:
         raise ValueError(f"{op}: {name} is no array: {error}") from None
@@ -50,14 +50,14 @@ def _plain(
 
 
 def _behaved(op: object, name: str, array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    with _memory_for(op, f"{name}, shape {array.shape}, as {dtype}"):
+    with memory_for(op, f"{name}, shape {array.shape}, as {dtype}"):
         converted = array.astype(dtype, copy=False)
         whole = all(stride % dtype.itemsize == 0 for stride in converted.strides)
         return converted if converted.flags.aligned and whole else converted.copy()
 
 
 @contextmanager
-def _memory_for(op: object, what: str) -> Iterator[None]:
+def memory_for(op: object, what: str) -> Iterator[None]:
     try:
         yield
     except MemoryError:
@@ -92,7 +92,7 @@ def call_keeping_type(
     array = as_array(op, "input", input)
     if array.dtype.kind == "f":
         return call(function, op, {"input": array}, rank, rest, out)
-    with _memory_for(op, f"input, shape {array.shape}, as float64"):
+    with memory_for(op, f"input, shape {array.shape}, as float64"):
         plain, back = (_moved if moves else _ranked)(array)
     return _delivered(op, function(rank, plain, *rest, None), back, (input,), out)
 
@@ -109,7 +109,7 @@ def call_pad(
     kept = _as_type(op, value, array.dtype) if number == number else None
     if kept is None or kept != value:
         raise ValueError(f"{op}: value is {value!r}; needs a value of the input's dtype {array.dtype}")
-    with _memory_for(op, f"input, shape {array.shape}, as float64"):
+    with memory_for(op, f"input, shape {array.shape}, as float64"):
         plain, back = _moved(array)
     filler = float(_moved(np.array(kept))[0])
     return _delivered(op, function(rank, plain, padding, mode, filler, layout, None), back, (input,), out)
@@ -143,7 +143,7 @@ def _moved(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Back]:
 
 
 def _converted(op: object, result: np.ndarray[Any, Any], convert: Back) -> np.ndarray[Any, Any]:
-    with _memory_for(op, f"a result of shape {result.shape}"):
+    with memory_for(op, f"a result of shape {result.shape}"):
         return convert(result)
 
 
@@ -184,5 +184,5 @@ def as_indices(op: object, indices: Any) -> np.ndarray[Any, Any]:
         raise TypeError(f"{op}: indices has dtype {array.dtype}; needs integers, as max pooling returns them")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{op}: indices holds {array.max()}; needs positions in a plane of the input")
-    with _memory_for(op, f"indices, shape {array.shape}, as int64"):
+    with memory_for(op, f"indices, shape {array.shape}, as int64"):
         return np.array(array, np.int64)

@@ -83,7 +83,8 @@ class ConvPlan:
             # One zero, broadcast: the call reads shapes, packs, and computes one item of nothing.
             shape = tuple(input_shape)
             batched = len(shape) == self.weight.ndim
-            empty = np.zeros((0, *shape[1:]) if batched else (0, *shape), self.weight.dtype)
+            with _coerce.memory_for("ConvPlan", f"an input of shape {shape}"):
+                empty = np.zeros((0, *shape[1:]) if batched else (0, *shape), self.weight.dtype)
             self._call(empty, None)
 
     def __call__(self, input: ArrayLike, out: Array | None = None) -> Array:
@@ -138,7 +139,9 @@ class ConvPlan:
 
 
 def _frozen(name: str, array: Any) -> Array:
-    copy = np.array(_coerce.as_array("ConvPlan", name, array), order="C", copy=True)
+    given = _coerce.as_array("ConvPlan", name, array)
+    with _coerce.memory_for("ConvPlan", f"a copy of {name}, shape {given.shape}"):
+        copy = np.array(given, order="C", copy=True)
     copy.flags.writeable = False
     return copy
 
