@@ -244,25 +244,30 @@ def test_options_choose_the_algorithm_of_calls_that_leave_it_open(isa: str) -> N
 
 
 def test_the_gil_is_released(isa: str) -> None:
+    """Something else runs in the middle of a call: not of each, on a busy machine a thread may wait that long."""
     x, w = np.ones((4, 64, 112, 112), np.float32), np.ones((64, 64, 3, 3), np.float32)
-    span: list[float] = []
 
-    def work() -> None:
-        span.append(time.perf_counter())
-        with fastconv.num_threads(1):
-            fastconv.conv2d(x, w, padding=1)
-        span.append(time.perf_counter())
+    def runs_beside_a_call() -> bool:
+        span: list[float] = []
 
-    worker = threading.Thread(target=work)
-    seen = []
-    worker.start()
-    while worker.is_alive():
-        seen.append(time.perf_counter())
-        time.sleep(0.001)
-    worker.join()
-    start, end = span
-    quarter = (end - start) / 4
-    assert any(start + quarter < moment < end - quarter for moment in seen), "nothing else ran during the call"
+        def work() -> None:
+            span.append(time.perf_counter())
+            with fastconv.num_threads(1):
+                fastconv.conv2d(x, w, padding=1)
+            span.append(time.perf_counter())
+
+        worker = threading.Thread(target=work)
+        seen = []
+        worker.start()
+        while worker.is_alive():
+            seen.append(time.perf_counter())
+            time.sleep(0.001)
+        worker.join()
+        start, end = span
+        quarter = (end - start) / 4
+        return any(start + quarter < moment < end - quarter for moment in seen)
+
+    assert any(runs_beside_a_call() for _ in range(50)), "nothing else ran during the calls"
 
 
 def test_calls_from_many_threads_at_once(isa: str) -> None:
