@@ -154,7 +154,7 @@ LINK_FLAGS = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"] if ELF else []
 # The names of static functions stay: profilers tell kernels by them.
 LINK_FLAGS += ["-Wl,--strip-debug"] if ELF and not DEBUG else []
 
-# Flags of Python's own build that would change which CPUs the code runs on, or its sums, or inline across sets.
+# Flags of Python's own build, and of CFLAGS, that would change which CPUs the code runs on, or its sums, or inline across sets.
 UNWANTED = ("-march=", "-mcpu=", "-mtune=", "-mavx", "-mfma", "-ffast-math", "-Ofast", "-flto")
 # Nor is it our business where Python's own libraries lie: that path would be in every wheel.
 UNWANTED += tuple(word for word in str(sysconfig.get_config_var("LDSHARED")).split() if word.startswith("-Wl,-rpath"))

@@ -244,7 +244,7 @@ def test_options_choose_the_algorithm_of_calls_that_leave_it_open(isa: str) -> N
 
 
 def test_the_gil_is_released(isa: str) -> None:
-    """Something else runs in the middle of a call of 0.1 s and more; a busy machine may let it wait for one or two."""
+    """Something else runs in the middle of calls of 0.1 s and more; a busy machine may let it wait for one or two."""
     x, w = np.ones((4, 64, 112, 112), np.float32), np.ones((64, 64, 7, 7), np.float32)
 
     def runs_beside_a_call() -> bool:
@@ -253,7 +253,7 @@ def test_the_gil_is_released(isa: str) -> None:
         def work() -> None:
             span.append(time.perf_counter())
             with fastconv.num_threads(1):
-                fastconv.conv2d(x, w, padding=3, algorithm="direct")
+                fastconv.conv2d(x, w, padding=3)
             span.append(time.perf_counter())
 
         worker = threading.Thread(target=work)
@@ -267,7 +267,7 @@ def test_the_gil_is_released(isa: str) -> None:
         quarter = (end - start) / 4
         return any(start + quarter < moment < end - quarter for moment in seen)
 
-    assert any(runs_beside_a_call() for _ in range(10)), "nothing else ran during the calls"
+    assert sum(runs_beside_a_call() for _ in range(5)) >= 3, "nothing else ran during the calls"
 
 
 def test_calls_from_many_threads_at_once(isa: str) -> None:

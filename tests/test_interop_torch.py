@@ -216,6 +216,41 @@ def test_avg_pool(
     )
 
 
+def parts(case: dict[str, Any]) -> int | list[int | None]:
+    """Sizes of the output of adaptive pooling: fewer than there are, more, or as many."""
+    sizes = [None if step == 3 else step * pad + 1 for step, pad in zip(case["stride"], case["padding"], strict=True)]
+    return sizes if len(sizes) > 1 else sizes[0] or case["sizes"][0]  # PyTorch knows no None for signals
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@given(case=geometries())
+def test_adaptive_max_pool(dtype: torch.dtype, case: dict[str, Any]) -> None:
+    mine, right = (getattr(space, f"adaptive_max_pool{case['rank']}d") for space in (ours, functional))
+    x = images(case, case["channels"], dtype, max(1, case["batch"]))
+    x = (4 * x).round() / 4  # so that there are ties
+    values, places = right(x, parts(case), return_indices=True)
+    for result, expected in zip(mine(x, parts(case), return_indices=True), (values, places), strict=True):
+        assert torch.equal(result, expected)
+    assert torch.equal(mine(x, parts(case)), values)
+    grad = random(*values.shape, seed=case["seed"] + 1, dtype=dtype)
+    _, result = with_gradients(lambda x: mine(x, parts(case)), [x], grad)
+    _, double = with_gradients(lambda x: right(x, parts(case)), [x.double()], grad.double())
+    _, magnitude = with_gradients(lambda x: right(x, parts(case)), [x.double()], grad.double().abs())
+    assert_close(result.numpy(), double.numpy(), values.numel(), magnitude.numpy())
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@given(case=geometries())
+def test_adaptive_avg_pool(dtype: torch.dtype, case: dict[str, Any]) -> None:
+    x = images(case, case["channels"], dtype, max(1, case["batch"]))
+    # A window holds no more than its plane, and no element is in more windows than there are; each is divided.
+    windows = [
+        part or size for part, size in zip(np.broadcast_to(parts(case), case["rank"]), case["sizes"], strict=True)
+    ]
+    terms = 2 * int(max(np.prod(case["sizes"]), np.prod(windows)))
+    assert_as_torch(f"adaptive_avg_pool{case['rank']}d", [x], terms, case["seed"] + 1, output_size=parts(case))
+
+
 @given(case=geometries(), size=st.integers(1, 5), beta=st.sampled_from([0.5, 0.75, 1.0, 1.3]))
 def test_local_response_norm(case: dict[str, Any], size: int, beta: float) -> None:
     case["view"] = case["view"].replace("item", "plain")
@@ -250,6 +285,7 @@ def samples(last: bool) -> dict[str, tuple[Any, ...]]:
     window = [3, 2], [2, 1], [1, 1, 0, 1]
     operators = torch.ops.fastconv
     values, indices = operators.max_pool(x, *window, [1, 2], True, True, last)
+    _, places = operators.adaptive_max_pool(x, [3, 7], True, last)
     return {
         "conv": (x, w, b, *conv),
         "conv_backward": (image(2, 6, 4, 5, seed=4), x, w, [True, True, True], *conv),
@@ -259,6 +295,10 @@ def samples(last: bool) -> dict[str, tuple[Any, ...]]:
         "max_pool_backward": (image(*values.shape, seed=6), indices, x.shape, *window, [1, 2], last),
         "avg_pool": (x, *window, True, False, None, last),
         "avg_pool_backward": (image(2, 4, 4, 6, seed=7), x.shape, *window, True, False, None, last),
+        "adaptive_max_pool": (x, [3, 7], True, last),
+        "adaptive_max_pool_backward": (image(2, 4, 3, 7, seed=9), places, x.shape, last),
+        "adaptive_avg_pool": (x, [3, 7], last),
+        "adaptive_avg_pool_backward": (image(2, 4, 3, 7, seed=9), x.shape, last),
         "local_response_norm": (x, 3, 0.5, 0.75, 1.0, last),
         "local_response_norm_backward": (image(2, 4, 7, 6, seed=8), x, 3, 0.5, 0.75, 1.0, last),
     }
@@ -276,7 +316,13 @@ def test_operators_by_opcheck(name: str, last: bool) -> None:
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize("op", ["conv", "conv_transpose", "max_pool", "avg_pool", "local_response_norm"])
+@pytest.mark.parametrize(
+    "op",
+    (
+        *("conv", "conv_transpose", "max_pool", "avg_pool"),
+        *("adaptive_max_pool", "adaptive_avg_pool", "local_response_norm"),
+    ),
+)
 def test_gradients_of_gradients(op: str, last: bool, rank: int) -> None:
     x = random(1, 2, *(4, 3, 3)[:rank])
     if last and rank > 1:
@@ -287,6 +333,8 @@ def test_gradients_of_gradients(op: str, last: bool, rank: int) -> None:
         "conv_transpose": dict(stride=2, padding=1, output_padding=1, groups=2),
         "max_pool": dict(kernel_size=2, stride=1, ceil_mode=True),
         "avg_pool": dict(kernel_size=2, stride=2, ceil_mode=True, padding=1, count_include_pad=False),
+        "adaptive_max_pool": dict(output_size=2),
+        "adaptive_avg_pool": dict(output_size=2),
         "local_response_norm": dict(size=2, alpha=0.5),
     }[op]
     function = getattr(ours, op if op == "local_response_norm" else f"{op}{rank}d")
@@ -337,6 +385,8 @@ def test_channels_last_goes_in_and_out(rank: int) -> None:
         (x, [getattr(ours, f"conv_transpose{rank}d")(x, weight)]),
         (x, getattr(ours, f"max_pool{rank}d")(x, 2, return_indices=True)),
         (x, [getattr(ours, f"avg_pool{rank}d")(x, 2)]),
+        (x, getattr(ours, f"adaptive_max_pool{rank}d")(x, 3, return_indices=True)),
+        (x, [getattr(ours, f"adaptive_avg_pool{rank}d")(x, 3)]),
         (x, [ours.local_response_norm(x, 2)]),
     ):
         (grad,) = torch.autograd.grad(results[0].sum(), source)
@@ -380,7 +430,8 @@ def test_no_indices_where_nobody_asks() -> None:
     for function, asked in ((torch.no_grad(), False), (torch.enable_grad(), True)):
         with function, Calls() as log:
             ours.max_pool1d(x, 2)
-        assert log.calls[0][1][6] is asked
+            ours.adaptive_max_pool1d(x, 2)
+        assert log.calls[0][1][6] is log.calls[1][1][2] is asked
 
 
 @pytest.mark.parametrize("op", ["conv2d", "max_pool2d", "avg_pool2d"])
@@ -451,6 +502,11 @@ X, W = random(2, 3, 8, 8), random(4, 3, 3, 3)
         (lambda: ours.conv_transpose1d(X, W), ValueError, "conv_transpose1d: weight has shape (4, 3, 3, 3); needs 3"),
         (lambda: ours.max_pool2d(X, 2, padding=2), ValueError, "max_pool2d: padding must not be negative, and in"),
         (lambda: ours.avg_pool2d(X, 2, divisor_override=0), ValueError, "avg_pool2d: divisor_override is 0; needs"),
+        (lambda: ours.adaptive_avg_pool2d(X, 0), ValueError, "output_size is 0; needs an int or 2 ints, each >= 1"),
+        (lambda: ours.adaptive_avg_pool2d(X, (2, None, 2)), ValueError, "output_size is (2, None, 2); needs an int or"),
+        (lambda: ours.adaptive_max_pool2d(X, "2"), TypeError, "adaptive_max_pool2d: output_size is '2'; needs ints"),
+        (lambda: ours.adaptive_max_pool2d(X[0, 0], 2), ValueError, "adaptive_max_pool2d: input has shape (8, 8)"),
+        (lambda: ours.adaptive_max_pool2d(X.long(), 2), TypeError, "adaptive_max_pool2d: input has dtype torch.int64"),
         (lambda: ours.local_response_norm(X, 0), ValueError, "local_response_norm: size is 0; needs an int >= 1"),
         (lambda: ours.local_response_norm(X[0, 0], 1), ValueError, "local_response_norm: input has shape (8, 8)"),
         (lambda: replace(X), TypeError, "replace: model is a Tensor; needs a torch.nn.Module"),
@@ -491,11 +547,12 @@ class Small(nn.Module):
         self.conv2 = nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8, padding_mode="reflect")
         self.pool1, self.pool2 = nn.MaxPool2d(2), nn.AvgPool2d(2, padding=1)
         self.response = nn.LocalResponseNorm(3)
+        self.pool3, self.pool4 = nn.AdaptiveMaxPool2d((None, 4)), nn.AdaptiveAvgPool2d((3, None))
         self.up = nn.ConvTranspose2d(8, 4, 3, 2, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv2(torch.relu(self.norm(self.conv1(x))))
-        return self.up(self.pool2(self.response(self.pool1(x))))
+        return self.up(self.pool4(self.pool3(self.pool2(self.response(self.pool1(x))))))
 
 
 def compiler() -> str | None:
@@ -605,6 +662,12 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "AvgPool1d": (nn.AvgPool1d(3, 2, 1, count_include_pad=False), (2, 4, 9)),
     "AvgPool2d": (nn.AvgPool2d(2, divisor_override=3), (2, 4, 9, 8)),
     "AvgPool3d": (nn.AvgPool3d(2, ceil_mode=True), (1, 2, 3, 4, 5)),
+    "AdaptiveMaxPool1d": (nn.AdaptiveMaxPool1d(4), (2, 4, 9)),
+    "AdaptiveMaxPool2d": (nn.AdaptiveMaxPool2d((None, 3)), (2, 4, 9, 8)),
+    "AdaptiveMaxPool3d": (nn.AdaptiveMaxPool3d(2), (2, 3, 4, 5)),
+    "AdaptiveAvgPool1d": (nn.AdaptiveAvgPool1d(4), (2, 4, 9)),
+    "AdaptiveAvgPool2d": (nn.AdaptiveAvgPool2d((3, None)), (2, 4, 9, 8)),
+    "AdaptiveAvgPool3d": (nn.AdaptiveAvgPool3d((5, 2, 1)), (1, 2, 3, 4, 5)),
     "LocalResponseNorm": (nn.LocalResponseNorm(3, k=2.0), (2, 4, 9)),
 }
 
@@ -654,10 +717,11 @@ def test_output_size_and_indices() -> None:
     up, x = nn.ConvTranspose2d(3, 2, 3, stride=2, dtype=torch.float64), random(1, 3, 4, 4)
     expected = up(x, output_size=[10, 9])
     assert_sums_close(replace(up)(x, output_size=[10, 9]), expected)
-    values, indices = replace(nn.MaxPool2d(2, return_indices=True))(x)
-    assert torch.equal(
-        functional.max_unpool2d(values, indices, 2).flatten(2).gather(2, indices.flatten(2)), values.flatten(2)
-    )
+    for pool in (nn.MaxPool2d(2, return_indices=True), nn.AdaptiveMaxPool2d(2, return_indices=True)):
+        values, indices = replace(pool)(x)
+        assert torch.equal(
+            functional.max_unpool2d(values, indices, 2).flatten(2).gather(2, indices.flatten(2)), values.flatten(2)
+        )
 
 
 class Doubled(nn.Conv2d):
@@ -740,7 +804,7 @@ def test_nets(name: str, training: bool) -> None:
 # Documentation
 
 
-@pytest.mark.parametrize("name", ["conv", "pool", "modules"])
+@pytest.mark.parametrize("name", ["adaptive_pool", "conv", "pool", "modules"])
 def test_examples(name: str) -> None:
     import doctest
     import importlib
@@ -756,10 +820,10 @@ def test_the_signatures_are_those_of_torch() -> None:
 
     for name in ours.__all__[:-2]:
         mine = list(inspect.signature(getattr(ours, name)).parameters)
-        if name == "local_response_norm":
-            assert mine == list(inspect.signature(functional.local_response_norm).parameters)
-        elif "max_pool" in name:
+        if "max_pool" in name:
             assert mine == list(inspect.signature(getattr(functional, f"{name}_with_indices")).parameters)
+        elif inspect.isfunction(theirs(name)):
+            assert mine == list(inspect.signature(theirs(name)).parameters)
         else:
             (said,) = re.findall(rf"^\s*{name}\((.*?)\)", theirs(name).__doc__, re.MULTILINE)
             assert mine == [argument.split("=")[0].strip() for argument in said.split(",")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from fastconv import _errors
 from ._registry import Axes
 
 Ints: TypeAlias = int | Sequence[int]
+Sizes: TypeAlias = int | Sequence[int | None] | None
 Words: TypeAlias = Literal["valid", "same"]
 
 
@@ -37,6 +38,21 @@ def as_steps(op: str, stride: Ints | None, taps: tuple[int, ...]) -> tuple[int, 
 def as_pads(op: str, padding: Ints, rank: int) -> tuple[int, ...]:
     """Two ints a spatial axis: before and after."""
     return tuple([pad for pad in as_axes(op, "padding", padding, rank) for _ in range(2)])
+
+
+def as_output_size(op: str, value: Sizes, images: Tensor) -> tuple[int, ...]:
+    """One int a spatial axis; None is the size that the images have."""
+    sizes = images.shape[2:]
+    asked: Any = (None,) * len(sizes) if value is None else value
+    if isinstance(asked, (tuple, list)) and None in asked:
+        if len(asked) != len(sizes):
+            _errors.wrong_length(op, "output_size", value, len(sizes))
+        windows = as_axes(op, "output_size", tuple([1 if axis is None else axis for axis in asked]), len(sizes))
+    else:
+        asked = windows = as_axes(op, "output_size", asked, len(sizes))
+    if any(count < 1 for count in windows):
+        _errors.too_small(op, "output_size", value, len(sizes), 1)
+    return tuple([size if axis is None else count for axis, count, size in zip(asked, windows, sizes, strict=True)])
 
 
 def as_conv_pads(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,15 +9,23 @@ from torch import Tensor
 
 import fastconv
 
-from ._registry import Axes, as_array, as_tensor, call, check, empty, layout_of, pairs, register
+from ._registry import (
+    Axes,
+    as_array,
+    as_shape,
+    as_tensor,
+    call,
+    check,
+    empty,
+    functions_by_rank,
+    layout_of,
+    pairs,
+    picked,
+    register,
+)
 
-
-def _by_rank(name: str) -> dict[int, Callable[..., Any]]:
-    return {rank: getattr(fastconv, name.format(rank)) for rank in (1, 2, 3)}
-
-
-_MAX_POOL, _MAX_POOL_BACKWARD = _by_rank("max_pool{}d"), _by_rank("max_pool{}d_backward")
-_AVG_POOL, _AVG_POOL_BACKWARD = _by_rank("avg_pool{}d"), _by_rank("avg_pool{}d_backward")
+_MAX_POOL, _MAX_POOL_BACKWARD = functions_by_rank("max_pool{}d"), functions_by_rank("max_pool{}d_backward")
+_AVG_POOL, _AVG_POOL_BACKWARD = functions_by_rank("avg_pool{}d"), functions_by_rank("avg_pool{}d_backward")
 
 
 def _output_shape(
@@ -89,8 +96,7 @@ def _max_pool_backward(
     function = _MAX_POOL_BACKWARD[len(kernel_size)]
     check(function, grad_output=grad_output)
     arrays = as_array(grad_output, last), as_array(indices, last)
-    shape = [input_size[0], *input_size[2:], input_size[1]] if last else input_size
-    window = kernel_size, stride, pairs(padding), dilation
+    shape, window = as_shape(input_size, last), (kernel_size, stride, pairs(padding), dilation)
     return as_tensor(call(function, *arrays, shape, *window, layout=layout_of(grad_output, last)), last)
 
 
@@ -103,9 +109,7 @@ def _max_pool_backward_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) 
 
 
 def _max_pool_backward_gradients(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    (indices,) = ctx.saved_tensors
-    chosen = grad.flatten(2).gather(2, indices.flatten(2)).view(indices.shape)
-    return chosen, *(None for _ in range(7))
+    return picked(grad, *ctx.saved_tensors), *(None for _ in range(7))
 
 
 max_pool = register(
@@ -161,8 +165,7 @@ def _avg_pool_backward(
     *counting, last = rest
     function = _AVG_POOL_BACKWARD[len(kernel_size)]
     check(function, grad_output=grad_output)
-    shape = [input_size[0], *input_size[2:], input_size[1]] if last else input_size
-    window = kernel_size, stride, pairs(padding), *counting
+    shape, window = as_shape(input_size, last), (kernel_size, stride, pairs(padding), *counting)
     return as_tensor(
         call(function, as_array(grad_output, last), shape, *window, layout=layout_of(grad_output, last)), last
     )

@@ -52,8 +52,22 @@ def layout_of(tensor: Tensor, last: bool) -> Any:
     return _LAST[tensor.dim()][0] if last else None
 
 
+def as_shape(sizes: Axes, last: bool) -> Axes:
+    """The sizes of a tensor in the order of its array's axes."""
+    return [sizes[axis] for axis in _LAST[len(sizes)][1]] if last else sizes
+
+
 def pairs(padding: Axes) -> tuple[tuple[int, int], ...]:
     return tuple(zip(padding[::2], padding[1::2], strict=True))
+
+
+def picked(images: Tensor, indices: Tensor) -> Tensor:
+    """Of each plane the elements that `indices` names."""
+    return images.flatten(2).gather(2, indices.flatten(2)).view(indices.shape)
+
+
+def functions_by_rank(name: str) -> dict[int, Callable[..., Any]]:
+    return {rank: getattr(fastconv, name.format(rank)) for rank in (1, 2, 3)}
 
 
 def call(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from . import conv, pool
+from . import adaptive_pool, conv, pool
 
 __all__ = ["replace", "restore"]
 
@@ -26,8 +26,9 @@ def replace(model: Model) -> Model:
     ----------
     model : torch.nn.Module
         Changed in place. Of its modules, itself included, those that are exactly of class ``nn.Conv{1,2,3}d``,
-        ``nn.ConvTranspose{1,2,3}d``, ``nn.MaxPool{1,2,3}d``, ``nn.AvgPool{1,2,3}d`` or ``nn.LocalResponseNorm``
-        become of the class of that name here. Adaptive pooling is left alone, and so are others' subclasses.
+        ``nn.ConvTranspose{1,2,3}d``, ``nn.MaxPool{1,2,3}d``, ``nn.AvgPool{1,2,3}d``, ``nn.AdaptiveMaxPool{1,2,3}d``,
+        ``nn.AdaptiveAvgPool{1,2,3}d`` or ``nn.LocalResponseNorm`` become of the class of that name here. Others'
+        subclasses are left alone.
 
     Returns
     -------
@@ -137,6 +138,17 @@ class _AvgPool:
         return self._function(input, *window, *divisor)
 
 
+class _AdaptiveMaxPool:
+    def forward(self: Any, input: Tensor) -> Any:
+        return self._function(input, self.output_size, self.return_indices)
+
+
+class _AdaptiveAvgPool:
+    def forward(self: Any, input: Tensor) -> Tensor:
+        result: Tensor = self._function(input, self.output_size)
+        return result
+
+
 class Conv1d(_Conv, nn.Conv1d):
     """``torch.nn.Conv1d`` on fastconv."""
 
@@ -209,6 +221,42 @@ class AvgPool3d(_AvgPool, nn.AvgPool3d):
     _function = staticmethod(pool.avg_pool3d)
 
 
+class AdaptiveMaxPool1d(_AdaptiveMaxPool, nn.AdaptiveMaxPool1d):
+    """``torch.nn.AdaptiveMaxPool1d`` on fastconv."""
+
+    _function = staticmethod(adaptive_pool.adaptive_max_pool1d)
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool, nn.AdaptiveMaxPool2d):
+    """``torch.nn.AdaptiveMaxPool2d`` on fastconv."""
+
+    _function = staticmethod(adaptive_pool.adaptive_max_pool2d)
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool, nn.AdaptiveMaxPool3d):
+    """``torch.nn.AdaptiveMaxPool3d`` on fastconv."""
+
+    _function = staticmethod(adaptive_pool.adaptive_max_pool3d)
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool, nn.AdaptiveAvgPool1d):
+    """``torch.nn.AdaptiveAvgPool1d`` on fastconv."""
+
+    _function = staticmethod(adaptive_pool.adaptive_avg_pool1d)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool, nn.AdaptiveAvgPool2d):
+    """``torch.nn.AdaptiveAvgPool2d`` on fastconv."""
+
+    _function = staticmethod(adaptive_pool.adaptive_avg_pool2d)
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool, nn.AdaptiveAvgPool3d):
+    """``torch.nn.AdaptiveAvgPool3d`` on fastconv."""
+
+    _function = staticmethod(adaptive_pool.adaptive_avg_pool3d)
+
+
 class LocalResponseNorm(nn.LocalResponseNorm):
     """``torch.nn.LocalResponseNorm`` on fastconv."""
 
@@ -219,6 +267,8 @@ class LocalResponseNorm(nn.LocalResponseNorm):
 
 _OWN = (
     *(Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d),
-    *(MaxPool1d, MaxPool2d, MaxPool3d, AvgPool1d, AvgPool2d, AvgPool3d, LocalResponseNorm),
+    *(MaxPool1d, MaxPool2d, MaxPool3d, AvgPool1d, AvgPool2d, AvgPool3d),
+    *(AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d),
+    *(AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, LocalResponseNorm),
 )
 _PARENTS: dict[type[nn.Module], type[nn.Module]] = {own: own.__bases__[-1] for own in _OWN}
