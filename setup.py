@@ -112,6 +112,18 @@ REQUIREMENTS = [
         INSTALL,
     ),
     (
+        "libc",
+        "#include <stdlib.h>\n",
+        "does not find the headers of the C library",
+        "Install them (Debian: apt install libc6-dev; Alpine: apk add musl-dev)",
+    ),
+    (
+        "linker",
+        "int probe(void) { return 0; }\n",
+        "does not link",
+        "Remove flags like -m32 from LDFLAGS, or install a linker (Debian: apt install binutils)",
+    ),
+    (
         "headers",
         "#include <Python.h>\n",
         "does not find Python.h",
@@ -154,7 +166,8 @@ LINK_FLAGS = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"] if ELF else []
 # The names of static functions stay: profilers tell kernels by them.
 LINK_FLAGS += ["-Wl,--strip-debug"] if ELF and not DEBUG else []
 
-# Flags of Python's own build, and of CFLAGS, that would change which CPUs the code runs on, or its sums, or inline across sets.
+# Flags of Python's own build, and of CFLAGS, that would change which CPUs the code runs on, or its sums, or inline
+# across sets.
 UNWANTED = ("-march=", "-mcpu=", "-mtune=", "-mavx", "-mfma", "-ffast-math", "-Ofast", "-flto")
 # Nor is it our business where Python's own libraries lie: that path would be in every wheel.
 UNWANTED += tuple(word for word in str(sysconfig.get_config_var("LDSHARED")).split() if word.startswith("-Wl,-rpath"))
@@ -233,9 +246,11 @@ class BuildExt(build_ext):
     def check_compiler(self):
         """Raise where the compiler cannot build fastconv, before pages of its errors do."""
         for name, program, lacking, remedy in REQUIREMENTS:
-            if not self.accepts(name, program, []):
-                flags = None if self.windows else os.environ.get("CFLAGS")
-                given = f" with CFLAGS={flags!r}" if flags else ""
+            links = name == "linker"
+            if not self.accepts(name, program, [], [] if links else None):
+                variable = "LDFLAGS" if links else "CFLAGS"
+                flags = None if self.windows else os.environ.get(variable)
+                given = f" with {variable}={flags!r}" if flags else ""
                 used = self.compiler.cc if self.windows else self.compiler.compiler[0]
                 raise CompileError(f"fastconv: {used}{given} {lacking}. {remedy}.")
         if not self.accepts("age", OLDEST_PROBE, []):
@@ -331,7 +346,7 @@ class BuildExt(build_ext):
         try:
             flags = self.spelled(flags)
             objects = self.compiler.compile([source], folder, include_dirs=self.include_dirs, extra_postargs=flags)
-            if link:
+            if link is not None:
                 self.compiler.link_shared_object(objects, os.path.join(folder, "probe.so"), extra_postargs=link)
         except (CompileError, LinkError):
             return False

@@ -53,6 +53,8 @@ def check_changelog(version: str) -> None:
     unreleased = text.partition("## [Unreleased]\n")[2].partition("\n## [")[0]
     if not re.search("^- ", unreleased, re.MULTILINE):
         sys.exit("CHANGELOG.md has no changes under [Unreleased]: write them first")
+    if "is being made." in unreleased:
+        sys.exit("CHANGELOG.md says under [Unreleased] that the version is being made: remove that sentence first")
 
 
 def date_changelog(version: str) -> None:

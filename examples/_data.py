@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import math
 import struct
 import sys
 from pathlib import Path
@@ -36,6 +37,9 @@ def read_idx(path: Path):
     if (zero, kind) != (0, 8):
         raise ValueError(f"{path} is no IDX file of bytes: it begins with {content[:4].hex(' ')}, not 00 00 08")
     shape = struct.unpack_from(f">{axes}I", content, 4)
+    size = 4 + 4 * axes + math.prod(shape)
+    if len(content) != size:
+        raise ValueError(f"{path} has {len(content)} bytes; its array of shape {shape} needs {size}")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 

@@ -57,7 +57,7 @@ def draw_curves(path: Path, runs) -> None:
         right.plot(np.arange(1, len(accuracies) + 1), 100 * np.array(accuracies), color=ORANGE, **style)
     right.axhline(98, color="0.6", linewidth=0.8, zorder=0, label="98 %")
     left.set(title="Training loss, running mean over one epoch", xlabel="epoch", ylabel="cross-entropy")
-    right.set(title="Accuracy on the held-out quarter", xlabel="epoch", ylabel="per cent")
+    right.set(title="Accuracy on held-out digits", xlabel="epoch", ylabel="per cent")
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False)

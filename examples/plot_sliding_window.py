@@ -86,7 +86,7 @@ plt.show()
 # Stride
 # ------
 #
-# Every second place: the output is half as large, rounded down, ``(5 - 3) // 2 + 1``.
+# Every second of the 3 places: ``(5 - 3) // 2 + 1`` are left.
 
 strided = slide(stride=2)
 assert output_size(5, 3, stride=2) == (5 - 3) // 2 + 1 == 2

@@ -20,6 +20,7 @@ from . import _coerce, _errors, _verbose
 cimport numpy as cnp
 from cpython.contextvars cimport get_value
 from cpython.long cimport PyLong_AsLongLongAndOverflow
+from cpython.unicode cimport PyUnicode_FromObject
 from libc.stdint cimport int64_t
 
 cnp.import_array()

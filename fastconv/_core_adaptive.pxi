@@ -5,7 +5,7 @@ cdef int as_output_size(Op op, object output_size, int rank, object input, const
     """An int or one an axis; None keeps the size of the input."""
     cdef int i, axis
     if output_size is None or isinstance(output_size, (tuple, list)):
-        sizes = (None,) * rank if output_size is None else output_size
+        sizes = (None,) * rank if output_size is None else tuple(output_size)
         if len(sizes) != rank:
             _errors.wrong_length(op, "output_size", output_size, rank)
         for i in range(RANK):

@@ -1,4 +1,8 @@
 # Arguments of calls: ints, tuples, words and arrays parsed into C structs. Included by _core.pyx.
+#
+# A caller's `__index__`, `__eq__` or attribute may do anything, to the other arguments too. So a list is read as the
+# tuple that it was when it was met; and arrays become structs before the first argument is parsed that may run such
+# code, the output after the last.
 
 cdef class Op:
     """The name of an op as it was called, spelled out only when an error needs it."""
@@ -68,12 +72,11 @@ cdef int as_axes(Op op, str name, object value, int rank, int64_t least, int64_t
         for i in range(RANK - rank, RANK - 1):
             result[i] = result[RANK - 1]
     else:
-        if not isinstance(value, (tuple, list)):
-            value = _errors.as_axes(op, name, value, rank)
-        if len(value) != rank:
+        axes = tuple(value) if isinstance(value, (tuple, list)) else _errors.as_axes(op, name, value, rank)
+        if len(axes) != rank:
             _errors.wrong_length(op, name, value, rank)
         for i in range(rank):
-            as_int(op, name, value[i], value, &result[RANK - rank + i])
+            as_int(op, name, axes[i], value, &result[RANK - rank + i])
     for i in range(RANK - rank, RANK):
         if result[i] < least:
             _errors.too_small(op, name, value, rank, least)
@@ -100,19 +103,19 @@ cdef int as_padding(Op op, object value, int rank, const int64_t *in_size, const
             result[i][0] = total // 2
             result[i][1] = total - total // 2
     else:
-        if not isinstance(value, (tuple, list)):
-            value = _errors.as_axes(op, "padding", value, rank)
-        if len(value) != rank:
+        axes = tuple(value) if isinstance(value, (tuple, list)) else _errors.as_axes(op, "padding", value, rank)
+        if len(axes) != rank:
             _errors.bad_padding(op, value, rank)
         for i in range(rank):
-            item = value[i]
-            if isinstance(item, (tuple, list)) != isinstance(value[0], (tuple, list)):
+            item = axes[i]
+            if isinstance(item, (tuple, list)) != isinstance(axes[0], (tuple, list)):
                 _errors.bad_padding(op, value, rank)
             if isinstance(item, (tuple, list)):
-                if len(item) != 2:
+                sides = tuple(item)
+                if len(sides) != 2:
                     _errors.bad_padding(op, value, rank)
                 for side in range(2):
-                    as_int(op, "padding", item[side], value, &result[RANK - rank + i][side])
+                    as_int(op, "padding", sides[side], value, &result[RANK - rank + i][side])
             else:
                 as_int(op, "padding", item, value, &result[RANK - rank + i][0])
                 result[RANK - rank + i][1] = result[RANK - rank + i][0]
@@ -135,9 +138,10 @@ cdef int as_layout(Op op, object layout, int rank) except -1:
     if layout is None:
         return 0
     if isinstance(layout, str):
-        if layout == CHANNELS_FIRST[rank]:
+        plain = PyUnicode_FromObject(layout)  # of a subclass the letters alone: arrays have not been read yet
+        if plain == <str>CHANNELS_FIRST[rank]:
             return 0
-        if layout == CHANNELS_LAST[rank]:
+        if plain == <str>CHANNELS_LAST[rank]:
             return 1
     _errors.bad_choice(op, "layout", layout, (None, CHANNELS_FIRST[rank], CHANNELS_LAST[rank]))
     return -1
@@ -203,6 +207,20 @@ cdef int view(Op op, str name, cnp.ndarray array, int rank, bint last, fc_tensor
     return batched
 
 
+cdef void view_bias(object bias, fc_vector *vector) noexcept:
+    """No data for None; of more than one axis no size that fits."""
+    cdef cnp.ndarray array
+    vector.data = NULL
+    vector.size = -1
+    if bias is None:
+        return
+    array = <cnp.ndarray>bias
+    vector.data = cnp.PyArray_DATA(array)
+    if cnp.PyArray_NDIM(array) == 1:
+        vector.size = cnp.PyArray_DIM(array, 0)
+        vector.stride = cnp.PyArray_STRIDE(array, 0) // cnp.PyArray_ITEMSIZE(array)
+
+
 cdef int view_weight(Op op, str name, cnp.ndarray array, int rank, fc_tensor *tensor) except -1:
     """Weights: (out, in / groups, *kernel) in every layout."""
     cdef int i
@@ -227,13 +245,12 @@ cdef int sizes_of_shape(Op op, str name, object shape, int rank, bint last, int6
     """A shape argument into N, C, D, H, W; 1 when it has a batch."""
     cdef int ndim, batched, i, axis
     cdef int64_t numbers[2 + RANK]
-    if not isinstance(shape, (tuple, list)):
-        shape = _errors.as_shape(op, name, shape)
-    ndim = len(shape)
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else _errors.as_shape(op, name, shape)
+    ndim = len(sizes)
     if ndim != rank + 2 and not (op.rank and ndim == rank + 1):
         _errors.wrong_rank(op, name, shape, rank, last)
     for i in range(ndim):
-        as_int(op, name, shape[i], shape, &numbers[i])
+        as_int(op, name, sizes[i], shape, &numbers[i])
         if numbers[i] < 0:
             _errors.too_small(op, name, shape, ndim, 0)
     batched = ndim - rank - 1
@@ -278,6 +295,7 @@ cdef cnp.ndarray result_array(Op op, str name, object out, const int64_t *size, 
     shape = [*shape, size[1]] if last else [size[1], *shape]
     shape = tuple([size[0], *shape] if batched else shape)
     _errors.check_out(op, name, out, shape, cnp.PyArray_DescrFromType(typenum), inputs)
+    # From here to the reading of its strides nothing of the caller's runs.
     if not is_behaved(<cnp.ndarray>out):
         raise ValueError(f"{op}: {name} is misaligned or byte-swapped; needs a plain array to write to")
     return <cnp.ndarray>out

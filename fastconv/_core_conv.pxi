@@ -54,7 +54,7 @@ def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layou
     last = as_layout(op, layout, rank)
     batched = view(op, "input", input, rank, last, &x)
     view_weight(op, "weight", weight, rank, &w)
-    b.data = NULL
+    view_bias(bias, &b)
     as_conv_params(op, stride, padding, dilation, groups, flip, rank, &x.size[2], &w.size[2], &params)
     as_options(op, algorithm, activation, &opts)
     report.axis, report.value = -1, 0
@@ -64,12 +64,8 @@ def conv(int rank, input, weight, bias, stride, padding, dilation, groups, layou
     else:
         status = fc_conv_output_size(&x.size[2], &w.size[2], &params, &y.size[2], &report)
     if status == FC_OK:
-        if bias is not None:
-            if cnp.PyArray_NDIM(bias) != 1 or cnp.PyArray_DIM(bias, 0) != w.size[0]:
-                _errors.bad_bias(op, bias.shape, w.size[0])
-            b.data = cnp.PyArray_DATA(bias)
-            b.size = w.size[0]
-            b.stride = cnp.PyArray_STRIDE(bias, 0) // cnp.PyArray_ITEMSIZE(bias)
+        if bias is not None and b.size != w.size[0]:
+            _errors.bad_bias(op, bias.shape, w.size[0])
         y.size[0], y.size[1] = x.size[0], w.size[0]
         result = result_array(op, "out", out, y.size, rank, last, batched, typenum, (input, weight, bias))
         view(op, "out", result, rank, last, &y)
@@ -185,14 +181,13 @@ def conv_grad_weight(int rank, grad_output, input, weight_shape, stride, padding
 
 cdef int as_weight_shape(Op op, object shape, int rank, int64_t *size) except -1:
     cdef int i
-    if not isinstance(shape, (tuple, list)):
-        shape = _errors.as_shape(op, "weight_shape", shape)
-    if len(shape) != rank + 2:
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else _errors.as_shape(op, "weight_shape", shape)
+    if len(sizes) != rank + 2:
         _errors.wrong_weight_rank(op, "weight_shape", shape, rank)
     for i in range(RANK):
         size[2 + i] = 1
     for i in range(rank + 2):
-        as_int(op, "weight_shape", shape[i], shape, &size[i if i < 2 else i + RANK - rank])
+        as_int(op, "weight_shape", sizes[i], shape, &size[i if i < 2 else i + RANK - rank])
     for i in range(2 + RANK):
         if size[i] < 1:
             _errors.too_small(op, "weight_shape", shape, rank + 2, 1)
@@ -214,6 +209,8 @@ cdef int check_grad_output(Op op, object grad_output, const fc_tensor *y, int64_
 
 cdef object conv_grad_bias(Op op, object grad_output, object layout):
     """The sum of a plain grad_output over everything but its channels."""
+    if not is_plain(grad_output):
+        raise ValueError(f"{op}: grad_output was changed during the call")
     cdef fc_tensor y
     cdef fc_vector b
     cdef fc_options opts

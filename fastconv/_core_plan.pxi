@@ -26,6 +26,8 @@ cdef class PackedWeights:
     cdef object lock
     cdef int forks
     cdef list packs  # [(algorithm, instruction set), buffer], oldest first
+    cdef fc_tensor weight  # of which the packs are
+    cdef fc_dtype dtype
     cdef fc_tensor input  # for which `choice` was made
     cdef int choice_isa, choice_policy, choice
     cdef int64_t packed_bytes
@@ -51,6 +53,10 @@ cdef class PackedWeights:
             self.lock, self.forks = threading.Lock(), forks
         self.lock.acquire()  # no `with`: see conv_backward
         try:
+            if self.choice_isa < 0:
+                self.weight, self.dtype = w[0], dtype
+            elif self.dtype != dtype or not same_tensors(&self.weight, w):
+                return None  # somebody has changed the plan's array: weights are packed in the call
             same = self.choice_isa == isa and self.choice_policy == policy
             for i in range(1, 2 + RANK):  # the choice does not see the batch
                 same = same and self.input.size[i] == x.size[i] and self.input.stride[i] == x.stride[i]
@@ -96,6 +102,14 @@ cdef class PackedWeights:
 
     def packed(self, algorithm):
         """Called when weights have been packed for an algorithm; tests count it."""
+
+
+cdef bint same_tensors(const fc_tensor *a, const fc_tensor *b) noexcept:
+    cdef int axis
+    cdef bint same = a.data == b.data
+    for axis in range(2 + RANK):
+        same = same and a.size[axis] == b.size[axis] and a.stride[axis] == b.stride[axis]
+    return same
 
 
 def check_plan(weight, bias, stride, padding, dilation, groups, layout, activation, algorithm, input_shape):
@@ -202,12 +216,11 @@ cdef int as_sizes(Op op, str name, object sizes, int64_t *result) except -1:
     cdef int i
     for i in range(RANK):
         result[i] = 1
-    if not isinstance(sizes, (tuple, list)):
-        sizes = _errors.as_shape(op, name, sizes)
-    if not 1 <= len(sizes) <= RANK:
+    axes = tuple(sizes) if isinstance(sizes, (tuple, list)) else _errors.as_shape(op, name, sizes)
+    if not 1 <= len(axes) <= RANK:
         _errors.wrong_size_count(op, name, sizes)
-    as_axes(op, name, sizes, len(sizes), 1, result)
-    return len(sizes)
+    as_axes(op, name, axes, len(axes), 1, result)
+    return len(axes)
 
 
 cdef tuple sizes_or_error(Op op, fc_status status, const int64_t *sizes, int rank, dict facts):

@@ -60,7 +60,7 @@ def conv_transpose(int rank, input, weight, bias, stride, padding, output_paddin
     last = as_layout(op, layout, rank)
     batched = view(op, "input", input, rank, last, &x)
     view_weight(op, "weight", weight, rank, &w)
-    b.data = NULL
+    view_bias(bias, &b)
     as_transpose_params(op, stride, padding, output_padding, dilation, groups, rank, &w.size[2], &params, extra)
     as_options(op, algorithm, None, &opts)
     report.axis, report.value = -1, 0
@@ -72,12 +72,8 @@ def conv_transpose(int rank, input, weight, bias, stride, padding, output_paddin
         status = FC_OVERFLOW
     if status == FC_OK:
         y.size[0], y.size[1] = x.size[0], w.size[1] * params.groups
-        if bias is not None:
-            if cnp.PyArray_NDIM(bias) != 1 or cnp.PyArray_DIM(bias, 0) != y.size[1]:
-                _errors.bad_bias(op, bias.shape, y.size[1])
-            b.data = cnp.PyArray_DATA(bias)
-            b.size = y.size[1]
-            b.stride = cnp.PyArray_STRIDE(bias, 0) // cnp.PyArray_ITEMSIZE(bias)
+        if bias is not None and b.size != y.size[1]:
+            _errors.bad_bias(op, bias.shape, y.size[1])
         result = result_array(op, "out", out, y.size, rank, last, batched, typenum, (input, weight, bias))
         view(op, "out", result, rank, last, &y)
         began = now()

@@ -238,22 +238,24 @@ def bad_column_sizes(op: object, shape: Any, taps: int, positions: int, **facts:
 def check_out(op: object, name: str, out: Any, shape: tuple[int, ...], dtype: Any, inputs: Iterable[Any]) -> None:
     """Returns only if `out` can be written to without harm."""
     dtype = np.dtype(dtype)
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"{op}: {name} is {out!r}, a {type(out).__name__}; needs an ndarray of {dtype}")
-    if out.dtype != dtype:
-        raise TypeError(f"{op}: {name} has dtype {out.dtype}; needs {dtype}")
-    if out.shape != shape:
-        raise ValueError(f"{op}: {name} has shape {out.shape}; needs {shape}")
-    if not out.flags.writeable:
+    try:
+        array = np.ndarray.view(out, np.ndarray)  # what a subclass says of itself may not be so
+    except TypeError:
+        raise TypeError(f"{op}: {name} is {out!r}, a {type(out).__name__}; needs an ndarray of {dtype}") from None
+    if array.dtype != dtype:
+        raise TypeError(f"{op}: {name} has dtype {array.dtype}; needs {dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{op}: {name} has shape {array.shape}; needs {shape}")
+    if not array.flags.writeable:
         raise ValueError(f"{op}: {name} is read-only; needs a writeable array")
-    if _overlaps_itself(out):
-        raise ValueError(f"{op}: {name} has strides {out.strides}, elements that share memory; needs one place each")
-    refuse_overlap(op, name, out, inputs)
+    if _overlaps_itself(array):
+        raise ValueError(f"{op}: {name} has strides {array.strides}, elements that share memory; needs one place each")
+    refuse_overlap(op, name, array, inputs)
 
 
 def refuse_overlap(op: object, name: str, out: Any, inputs: Iterable[Any]) -> None:
     for array in inputs:
-        if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
+        if issubclass(type(array), np.ndarray) and np.may_share_memory(out, np.ndarray.view(array, np.ndarray)):
             raise ValueError(f"{op}: {name} shares memory with an operand; needs memory of its own")
 
 

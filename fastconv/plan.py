@@ -15,6 +15,9 @@ from ._types import Activation, Algorithm, Array, ArrayLike, Int, Ints, Layout, 
 __all__ = ["Choice", "ConvPlan", "choose_algorithm"]
 
 
+_OPTIONS = ("stride", "padding", "dilation", "groups", "layout", "activation", "algorithm")
+
+
 class ConvPlan:
     """A convolution whose weights are packed once and used for many inputs.
 
@@ -73,11 +76,9 @@ class ConvPlan:
         self.bias = None if bias is None else _frozen("bias", bias)
         if not 3 <= self.weight.ndim <= 5:
             raise ValueError(f"ConvPlan: weight has shape {self.weight.shape}; needs (out, in / groups, *kernel)")
-        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        self.layout, self.activation, self.algorithm = layout, activation, algorithm
-        _core.check_plan(
-            self.weight, self.bias, stride, padding, dilation, groups, layout, activation, algorithm, input_shape
-        )
+        self.stride, self.padding, self.dilation = map(_as_tuple, (stride, padding, dilation))
+        self.groups, self.layout, self.activation, self.algorithm = groups, layout, _as_tuple(activation), algorithm
+        _core.check_plan(self.weight, self.bias, *self._options(), input_shape)
         self._packs = _core.PackedWeights(threading.Lock())
         if input_shape is not None:
             # One zero, broadcast: the call reads shapes, packs, and computes one item of nothing.
@@ -121,10 +122,16 @@ class ConvPlan:
             self._packs,
         )
 
+    def _options(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in _OPTIONS)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(self, "_packs"):
             raise AttributeError(f"ConvPlan: {name} cannot be set: weights are packed for what the plan was made with")
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"ConvPlan: {name} cannot be deleted: a plan stays as it was made")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_packs"}
@@ -133,9 +140,15 @@ class ConvPlan:
         self.__init__(**state)  # type: ignore[misc]  # whatever a pickle holds is checked, and weights are copied
 
     def __repr__(self) -> str:
-        options = ("stride", "padding", "dilation", "groups", "layout", "activation", "algorithm")
-        told = ", ".join(f"{name}={getattr(self, name)!r}" for name in options)
+        told = ", ".join(f"{name}={value!r}" for name, value in zip(_OPTIONS, self._options(), strict=True))
         return f"ConvPlan(weight {self.weight.shape} {self.weight.dtype}, {told})"
+
+
+def _as_tuple(value: Any) -> Any:
+    """What a caller may change later, lists of ints above all, as it is now."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return tuple(map(_as_tuple, value)) if isinstance(value, (tuple, list)) else value
 
 
 def _frozen(name: str, array: Any) -> Array:

@@ -145,8 +145,9 @@ def options(*, algorithm: _Policy | None = None, flush_denormal: bool | None = N
     algorithm : {"auto", "exact", "direct", "im2col", "winograd", "depthwise"}, optional
         Used by the convolutions that are called with ``algorithm="auto"``.
     flush_denormal : bool, optional
-        Take subnormal numbers, those below 1.2e-38 in float32 and 2.2e-308 in float64, for zeros in operands and
-        results: many CPUs take a hundred cycles for each. All threads of a call do, and are as before when it returns;
+        Take subnormal numbers, those below 1.2e-38 in float32 and 2.2e-308 in float64, for zeros in what is computed:
+        many CPUs take a hundred cycles for each. What only chooses or moves elements returns them as they are, and
+        compares them as zeros. All threads of a call do, and are as before when it returns;
         what runs beside fastconv's calls, NumPy too, is not touched. Without an effect where the CPU cannot: anywhere
         but on x86-64 and aarch64.
 

@@ -379,13 +379,26 @@ LARGE = (
         for op in ("adaptive_max_pool", "adaptive_avg_pool")
         for last in (False, True)
     ),
+    *(
+        Pool(op=op, sizes=sizes, channels=16, kernel=kernel, stride=2, padding=padding, last=last, values="normal")
+        for op in ("max_pool", "avg_pool")
+        for sizes in ((70000,), (2, 30000))
+        for kernel, padding in ((2, 0), (3, 1))
+        for last in (False, True)
+    ),
+    *(
+        Adaptive(op=op, sizes=(70000,), channels=40, output_size=outputs, last=last, values="normal")
+        for op in ("adaptive_max_pool", "adaptive_avg_pool")
+        for outputs in (7, 23000)
+        for last in (False, True)
+    ),
     Pool(op="avg_pool", sizes=(30, 30, 31), channels=40, kernel=7, stride=3, values="normal", view="strided"),
     *(Norm(sizes=(120, 130), channels=60, last=last) for last in (False, True)),
     *(ChannelPool(sizes=(120, 130), channels=60, last=last, values="normal") for last in (False, True)),
     Patches(sizes=(120, 130), channels=20),
     Pad(sizes=(200, 301), channels=30, padding=9, mode="reflect"),
 )
-"""Arrays of some megabytes, beside which the scratch must be small."""
+"""Arrays of some megabytes, some of one long row, beside which the scratch must be small."""
 
 
 def most_taken(case: Case) -> int:
@@ -399,7 +412,10 @@ def most_taken(case: Case) -> int:
     if geometry.stem in ("channel_max_pool", "local_response_norm"):
         return fastconv.get_num_threads() * max(192 << 10, 1280 * geometry.channels + 256) + LINES
     images = geometry.batch * geometry.channels
-    return fastconv.get_num_threads() * ((512 << 10) + math.prod(size) * item) + images + LINES
+    line = spans = 0
+    if geometry.stem.startswith("adaptive"):
+        line, spans = max(256, item) * (size[-1] + 64), 16 * max(size[-1], out[-1])
+    return fastconv.get_num_threads() * ((512 << 10) + math.prod(size) * item + line) + images + spans + LINES
 
 
 def bounds(share: str) -> None:

@@ -183,6 +183,18 @@ def test_wrong_flags(tmp_path: Path, compiler: str, flag: str, told: str) -> Non
     assert f"{compiler} with CFLAGS='{flag}' {told}" in build(tmp_path, CC=compiler, CFLAGS=flag)
 
 
+@pytest.mark.skipif(sys.platform != "linux" or os.uname().machine != "x86_64", reason="flags of x86-64")
+def test_wrong_flags_of_the_linker(tmp_path: Path, compiler: str) -> None:
+    told = build(tmp_path, CC=compiler, LDFLAGS="-m32")
+    assert f"{compiler} with LDFLAGS='-m32' does not link. Remove flags like -m32 from LDFLAGS" in told
+    assert "OpenMP" not in told
+
+
+def test_no_headers_of_c(tmp_path: Path, compiler: str) -> None:
+    told = build(tmp_path, CC=compiler, REFUSED="*probe/libc*")
+    assert f"{compiler} does not find the headers of the C library. Install them (Debian: apt install libc6-dev" in told
+
+
 @pytest.mark.parametrize("flag", ["-march=native", "-ffast-math", "-mavx2"])
 def test_flags_that_would_change_results_or_processors_are_dropped(tmp_path: Path, compiler: str, flag: str) -> None:
     told = build(tmp_path, CC=compiler, CFLAGS=f"{flag} -DKEPT")

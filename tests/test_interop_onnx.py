@@ -547,6 +547,18 @@ def test_backend_refuses() -> None:
         Backend.prepare(model)
 
 
+def test_a_node_alone() -> None:
+    pool = onnx.helper.make_node("MaxPool", ["x"], ["y", "at"], kernel_shape=[2])
+    for inputs in ([SIGNAL], {"x": SIGNAL}):
+        values, places = Backend.run_node(pool, inputs)
+        assert_array_equal(values, fastconv.max_pool1d(SIGNAL, 2, 1))
+        assert_array_equal(places, fastconv.max_pool1d(SIGNAL, 2, 1, return_indices=True)[1])
+    with pytest.raises(ValueError, match=r"run_node: inputs has 2 arrays; needs 1: \['x'\]"):
+        Backend.run_node(pool, [SIGNAL, SIGNAL])
+    with pytest.raises(ValueError, match="run_node: device is 'CUDA'; needs 'CPU'"):
+        Backend.run_node(pool, [SIGNAL], "CUDA")
+
+
 def test_operators_in_functions_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     model = onnx.parser.parse_model(
         """<ir_version: 8, opset_import: ["": 17, "local": 1]>

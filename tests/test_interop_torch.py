@@ -30,8 +30,10 @@ import fastconv
 import fastconv.interop.torch as ours
 from fastconv.interop.torch import modules, replace, restore
 
-# PyTorch warns of parts of its own that it goes on using.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore:.*torch.jit.script.*")
+# PyTorch warns of parts of its own that it goes on using, and once in a process of what costs it a copy.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:torch", "ignore:.*torch.jit.*", "ignore:Using padding='same' with even kernel"
+)
 
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 FLOATS = (torch.float32, torch.float64)
@@ -124,7 +126,6 @@ def terms_of(case: dict[str, Any], *channels: int) -> int:
     return max(channels) * int(np.prod(case["kernel"])) + max(1, case["batch"]) * int(np.prod(case["sizes"]) * 4**3)
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize("dtype", FLOATS)
 @given(case=geometries(), bias=st.booleans(), word=st.sampled_from([None, None, "same", "valid"]))
 def test_conv(dtype: torch.dtype, case: dict[str, Any], bias: bool, word: str | None) -> None:
@@ -585,6 +586,19 @@ def test_exported() -> None:
     torch.testing.assert_close(exported.module()(x), model(x))
 
 
+def test_exported_with_sizes_that_are_symbols() -> None:
+    class Half(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            sizes = x.shape[2] // 2, 3
+            return ours.adaptive_avg_pool2d(x, sizes), ours.conv2d(x, W, padding=x.shape[2] // 4)
+
+    height = torch.export.Dim("height", min=4, max=64)
+    exported = torch.export.export(Half(), (X,), dynamic_shapes={"x": {2: height}})
+    taller = random(2, 3, 12, 8)
+    for result, right in zip(exported.module()(taller), Half()(taller), strict=True):
+        assert torch.equal(result, right)
+
+
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_transforms() -> None:
     batches, w = random(3, 2, 3, 6, 6), random(4, 3, 3, 3)
@@ -704,6 +718,15 @@ def test_layers(name: str) -> None:
     assert isinstance(layer, getattr(nn, name))
     assert_as_before(parameter_gradients(layer, random(*shape)), expected, training=False)
     assert type(restore(layer)) is getattr(nn, name)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("name", LAYERS)
+def test_traced_by_jit(name: str) -> None:
+    layer, shape = copy.deepcopy(LAYERS[name])
+    x = random(*shape)
+    expected = layer.double()(x)
+    assert_sums_close(torch.jit.trace(replace(layer), (x,))(x), expected)
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])

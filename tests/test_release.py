@@ -24,7 +24,7 @@ def tree(tmp_path: Path) -> Path:
         shutil.copy(ROOT / file, tmp_path / file)
     changelog = tmp_path / "CHANGELOG.md"
     text = changelog.read_text().replace("## [Unreleased]\n", "## [Unreleased]\n\n### Fixed\n\n- A fault.\n", 1)
-    changelog.write_text(text)
+    changelog.write_text(text.replace("The first version, 0.1.0, is being made.\n", ""))
     return tmp_path
 
 
@@ -54,6 +54,14 @@ def test_a_release_dates_the_changelog(tree: Path) -> None:
     assert again.returncode == 1
     assert "no changes under [Unreleased]" in again.stderr
     assert set_version(tree).stdout.strip() == "7.8.9"
+
+
+def test_a_release_is_not_being_made(tree: Path) -> None:
+    changelog = tree / "CHANGELOG.md"
+    changelog.write_text(changelog.read_text().replace("### Fixed", "Version 7.8.9 is being made.\n\n### Fixed", 1))
+    again = set_version(tree, "7.8.9")
+    assert again.returncode == 1
+    assert "remove that sentence first" in again.stderr
 
 
 @pytest.mark.parametrize("version", ["7.8", "v7.8.9", "7.8.9-rc1", "next"])

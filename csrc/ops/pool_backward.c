@@ -2,7 +2,8 @@
  *
  * Maximum: every gradient is added where its maximum was found, plane by plane, each summed by one task in the order of
  * its windows; or gathered, where windows lie apart (pool_gather.c). Indices are checked before anything is written.
- * Planes that do not lie contiguous in the caller's array are summed in scratch and copied.
+ * Channels last, a task sums some channels side by side. Other planes that do not lie contiguous in the caller's array
+ * are summed in scratch and copied.
  */
 #include "ops/elementwise.h"
 #include "ops/geometry.h"
@@ -13,12 +14,17 @@
 #include <stdatomic.h>
 #include <string.h>
 
+enum { BLOCK_BYTES = 256 };
+
 typedef struct backward_run {
     const fc_kernels *kernels;
     fc_tensor grad_output, indices; /* axes that lie together merged */
     const fc_tensor *grad_input;
     int64_t plane_size;
-    int in_place; /* planes of grad_input lie contiguous */
+    int in_place;    /* planes of grad_input lie contiguous */
+    int lanes_last;  /* channels lie together, in all three arrays */
+    int64_t block;   /* channels of a task */
+    ptrdiff_t pixel; /* bytes from one element of a plane to the next, if lanes_last */
     char **plane;
     fc_gather_run gather;
     _Atomic int64_t bad_index;
@@ -33,11 +39,20 @@ static void lay_out(backward_run *run, fc_arena *arena, int threads) {
                     (size[2] == 1 || stride[2] == size[3] * size[4]);
     run->plane = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
-        char *plane = fc_arena_take(arena, run->in_place ? 0 : run->plane_size, item);
+        char *plane = fc_arena_take(arena, run->in_place || run->lanes_last ? 0 : run->plane_size, item);
         if (arena->base)
             run->plane[t] = plane;
     }
     fc_gather_lay_out(&run->gather, arena);
+}
+
+static void plan(backward_run *run) {
+    fc_tensor x = *run->grad_input, *list[] = {&x};
+    fc_merge_spatial(list, 1);
+    run->lanes_last = !run->gather.on && x.size[1] > 1 && x.stride[1] == 1 && run->grad_output.stride[1] == 1 &&
+                      run->indices.stride[1] == 1 && x.size[2] == 1 && x.size[3] == 1;
+    run->block = run->lanes_last ? BLOCK_BYTES / run->kernels->itemsize : 1;
+    run->pixel = x.stride[4] * run->kernels->itemsize;
 }
 
 static const char *row_of(const fc_tensor *tensor, int64_t plane, int64_t d, int64_t h, ptrdiff_t item) {
@@ -45,6 +60,59 @@ static const char *row_of(const fc_tensor *tensor, int64_t plane, int64_t d, int
            (plane / tensor->size[1] * tensor->stride[0] + plane % tensor->size[1] * tensor->stride[1] +
             d * tensor->stride[2] + h * tensor->stride[3]) *
                item;
+}
+
+/* The first channel of a task's, counted through the images, and how many there are. */
+static int64_t channels_of(const backward_run *run, int64_t task, int64_t *count) {
+    const int64_t channels = run->grad_input->size[1], blocks = fc_ceil_div(channels, run->block);
+    const int64_t first = task % blocks * run->block;
+    *count = fc_min(run->block, channels - first);
+    return task / blocks * channels + first;
+}
+
+static void check_lanes_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    backward_run *run = context;
+    const fc_tensor *indices = &run->indices;
+    int64_t count;
+    const int64_t plane = channels_of(run, task, &count);
+    for (int64_t d = 0; d < indices->size[2]; ++d)
+        for (int64_t h = 0; h < indices->size[3]; ++h) {
+            const int64_t *row = (const int64_t *)row_of(indices, plane, d, h, sizeof(int64_t));
+            for (int64_t w = 0; w < indices->size[4]; ++w, row += indices->stride[4]) {
+                if (run->kernels->in_plane(row, count, run->plane_size))
+                    continue;
+                for (int64_t c = 0; c < count; ++c)
+                    if (row[c] < 0 || row[c] >= run->plane_size) {
+                        run->bad_index = row[c];
+                        run->bad = 1;
+                        return;
+                    }
+            }
+        }
+}
+
+static void lanes_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const backward_run *run = context;
+    const fc_tensor *g = &run->grad_output, *indices = &run->indices;
+    const ptrdiff_t item = run->kernels->itemsize;
+    int64_t count;
+    const int64_t plane = channels_of(run, task, &count);
+    char *to = (char *)row_of(run->grad_input, plane, 0, 0, item);
+    if (run->pixel == count * item)
+        memset(to, 0, (size_t)(run->plane_size * run->pixel));
+    else
+        for (int64_t i = 0; i < run->plane_size; ++i)
+            memset(to + i * run->pixel, 0, (size_t)(count * item));
+    for (int64_t d = 0; d < g->size[2]; ++d)
+        for (int64_t h = 0; h < g->size[3]; ++h) {
+            const char *src = row_of(g, plane, d, h, item), *at = row_of(indices, plane, d, h, sizeof(int64_t));
+            for (int64_t w = 0; w < g->size[4]; ++w)
+                run->kernels->scatter_add(to, item, run->pixel, src + w * g->stride[4] * item, item,
+                                          (const int64_t *)at + w * indices->stride[4], sizeof(int64_t), count,
+                                          run->plane_size);
+        }
 }
 
 static void check_indices_task(void *context, int64_t plane, int thread) {
@@ -100,22 +168,23 @@ static void backward_task(void *context, int64_t plane, int thread) {
 
 static fc_status run_backward(backward_run *run, const fc_options *options, fc_report *report) {
     const fc_tensor *x = run->grad_input;
-    const int64_t planes = x->size[0] * x->size[1];
-    if (planes == 0)
+    if (x->size[0] == 0)
         return FC_OK;
     const int threads = fc_elementwise_threads(x, options);
     fc_arena arena = {0};
+    plan(run);
     lay_out(run, &arena, threads);
     arena = (fc_arena){fc_scratch_take(arena.used), 0};
     if (!arena.base)
         return FC_OUT_OF_MEMORY;
     lay_out(run, &arena, threads);
-    fc_parallel(planes, threads, check_indices_task, run);
+    const int64_t tasks = x->size[0] * fc_ceil_div(x->size[1], run->block);
+    fc_parallel(tasks, threads, run->lanes_last ? check_lanes_task : check_indices_task, run);
     if (run->bad) {
         if (report)
             *report = (fc_report){-1, run->bad_index};
     } else {
-        fc_parallel(planes, threads, backward_task, run);
+        fc_parallel(tasks, threads, run->lanes_last ? lanes_task : backward_task, run);
     }
     fc_scratch_give(arena.base);
     return run->bad ? FC_BAD_INDEX : FC_OK;

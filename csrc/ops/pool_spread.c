@@ -1,6 +1,7 @@
 /* Gradient of average pooling: the forward run backwards, as sums that are gathered, so that every element is written once.
  *
- * A piece is a band of rows of grad_input, of one plane or channels last of a block of channels. Rows of grad_output are
+ * A piece is a band of rows of grad_input, of one plane or channels last of a block of channels; rows too long for a
+ * cache are cut into panels. Rows of grad_output are
  * divided by what their windows count for; those whose windows hold a row are added into a line; along the line the same:
  * at stride s the elements of one residue are sums of neighbours, and residues are taken in turn. Accumulator: the dtype.
  */
@@ -10,7 +11,7 @@
 
 #include <string.h>
 
-enum { BAND_BYTES = 8 << 10, MOST_ROWS = 32, BLOCK_BYTES = 256, TASK_ELEMENTS = 16 << 10 };
+enum { BAND_BYTES = 8 << 10, PANEL_BYTES = 64 << 10, MOST_ROWS = 32, BLOCK_BYTES = 256, TASK_ELEMENTS = 16 << 10 };
 
 typedef struct spread_run {
     const fc_kernels *kernels;
@@ -18,6 +19,8 @@ typedef struct spread_run {
     fc_pool_grid grid;
     int lanes_last, indirect, repeats; /* repeats: rows of a stride are all the same */
     int64_t block, blocks, rows, bands, pieces, together;
+    int64_t columns, panels;    /* of grad_input */
+    int64_t outputs;            /* of a row of grad_output, those that a panel needs at most */
     int64_t shares;             /* rows of grad_output of a piece, of one depth */
     int64_t share_pitch, pitch; /* elements */
     int64_t front;              /* zeros in front of a line */
@@ -25,6 +28,7 @@ typedef struct spread_run {
     double divisor;
     fc_span *spans;                 /* outputs that hold each column */
     char *divisors, *last_divisors; /* of a row, for all channels side by side, and for those of the last block */
+    char **panel_divisors;          /* where there are panels: of one */
     char **share, **lines, **phases, **result;
     const char **sources;
 } spread_run;
@@ -34,6 +38,15 @@ static int64_t taps_of(const fc_pool_grid *grid, int axis, int64_t residue) {
     return residue < grid->params.kernel[axis]
                ? fc_ceil_div(grid->params.kernel[axis] - residue, grid->params.stride[axis])
                : 0;
+}
+
+/* The outputs that hold some columns, from an output on that is not behind the first column. */
+static fc_span outputs_of(const spread_run *run, int64_t column, int64_t columns) {
+    const fc_pool_grid *grid = &run->grid;
+    const fc_span first = fc_pool_holders(grid, 2, column), last = fc_pool_holders(grid, 2, column + columns - 1);
+    const int64_t at = grid->adaptive ? first.first : (column + grid->params.padding[2][0]) / grid->params.stride[2];
+    const int64_t from = fc_min(fc_min(first.first, at), grid->out[2] - 1);
+    return (fc_span){from, fc_max(last.first + last.count - from, 1)};
 }
 
 static void plan(spread_run *run) {
@@ -48,15 +61,21 @@ static void plan(spread_run *run) {
     const int64_t stride = params->stride[2], most = run->grid.adaptive ? 1 : taps_of(&run->grid, 2, 0);
     run->front = run->grid.adaptive ? 0 : fc_round_up((most - 1) * run->block, lanes);
     const int64_t behind = (x->size[4] - 1 + params->padding[2][0]) / stride + 1 - g->size[4];
-    run->share_pitch = fc_round_up(g->size[4] * run->block, lanes);
-    run->pitch = run->front + fc_round_up((g->size[4] + fc_max(behind, 0)) * run->block, lanes) + 3 * lanes;
+    const int64_t fit_panel = fc_round_up(fc_max(PANEL_BYTES / item / run->block, 4 * lanes), stride);
+    run->columns = fc_min(run->grid.adaptive ? fit_panel / stride * stride : fit_panel, x->size[4]);
+    run->panels = fc_ceil_div(x->size[4], run->columns);
+    run->outputs = 0;
+    for (int64_t w = 0; w < x->size[4]; w += run->columns)
+        run->outputs = fc_max(run->outputs, outputs_of(run, w, fc_min(run->columns, x->size[4] - w)).count);
+    run->share_pitch = fc_round_up(run->outputs * run->block, lanes);
+    run->pitch = run->front + fc_round_up((run->outputs + fc_max(behind, 0)) * run->block, lanes) + 3 * lanes;
     run->repeats = !run->grid.adaptive && params->stride[1] > 1 && params->kernel[1] % params->stride[1] == 0;
     const int64_t step = run->grid.adaptive ? 1 : params->stride[1];
     const int64_t fit = fc_max(BAND_BYTES / item / run->pitch, 1) * (run->repeats ? step : 1);
     run->rows = fc_min(fc_round_up(fc_min(fit, MOST_ROWS), step), x->size[3]);
     run->bands = fc_ceil_div(x->size[3], run->rows);
-    run->pieces = x->size[0] * run->blocks * x->size[2] * run->bands;
-    run->together = fc_max(TASK_ELEMENTS / (run->rows * x->size[4] * run->block), 1);
+    run->pieces = x->size[0] * run->blocks * x->size[2] * run->panels * run->bands;
+    run->together = fc_max(TASK_ELEMENTS / (run->rows * run->columns * run->block), 1);
     run->even = fc_pool_even(&run->grid, 0) && fc_pool_even(&run->grid, 1) && fc_pool_even(&run->grid, 2);
     run->divisor =
         fc_pool_divisor(&run->grid, 0, 0) * fc_pool_divisor(&run->grid, 1, 0) * fc_pool_divisor(&run->grid, 2, 0);
@@ -75,8 +94,10 @@ static void lay_out(spread_run *run, fc_arena *arena, int threads) {
     const int64_t stride = run->grid.params.stride[2], depths = most_holders(&run->grid, 0);
     const int phased = !run->lanes_last && !run->grid.adaptive && stride > 1;
     run->spans = fc_arena_take(arena, run->grid.adaptive ? x->size[4] : 0, sizeof(fc_span));
-    run->divisors = fc_arena_take(arena, run->grad_output->size[4] * run->block, item);
-    run->last_divisors = fc_arena_take(arena, run->grad_output->size[4] * run->block, item);
+    const int64_t row = run->panels == 1 ? run->grad_output->size[4] * run->block : 0;
+    run->divisors = fc_arena_take(arena, row, item);
+    run->last_divisors = fc_arena_take(arena, row, item);
+    run->panel_divisors = fc_arena_take(arena, threads, sizeof(char *));
     run->share = fc_arena_take(arena, threads, sizeof(char *));
     run->lines = fc_arena_take(arena, threads, sizeof(char *));
     run->phases = fc_arena_take(arena, threads, sizeof(char *));
@@ -88,8 +109,10 @@ static void lay_out(spread_run *run, fc_arena *arena, int threads) {
         char *phases = fc_arena_take(
             arena, phased ? fc_product(fc_min(stride, run->grid.params.kernel[2]) + 1, run->rows * run->pitch) : 0,
             item);
-        char *result = fc_arena_take(arena, run->indirect ? run->rows * x->size[4] : 0, item);
+        char *result = fc_arena_take(arena, run->indirect ? run->rows * run->columns : 0, item);
+        char *divisors = fc_arena_take(arena, run->panels == 1 ? 0 : run->outputs * run->block, item);
         if (arena->base) {
+            run->panel_divisors[t] = divisors;
             run->share[t] = share;
             run->lines[t] = lines;
             run->phases[t] = phases;
@@ -99,9 +122,9 @@ static void lay_out(spread_run *run, fc_arena *arena, int threads) {
 }
 
 typedef struct spread_piece {
-    int64_t n, channel, side, depth, row, rows;
-    fc_span depths, heights; /* of grad_output */
-    char *y;                 /* where the band is made */
+    int64_t n, channel, side, depth, row, rows, column, columns;
+    fc_span depths, heights, outputs; /* of grad_output */
+    char *y;                          /* where the band is made */
     ptrdiff_t y_row, y_column;
 } spread_piece;
 
@@ -111,6 +134,8 @@ static spread_piece piece_of(const spread_run *run, int64_t index, int thread) {
     spread_piece p;
     p.row = index % run->bands * run->rows;
     index /= run->bands;
+    p.column = index % run->panels * run->columns;
+    index /= run->panels;
     p.depth = index % x->size[2];
     index /= x->size[2];
     p.channel = index % run->blocks * run->block;
@@ -121,13 +146,15 @@ static spread_piece piece_of(const spread_run *run, int64_t index, int thread) {
     p.heights = fc_pool_holders(&run->grid, 1, p.row);
     const fc_span last = fc_pool_holders(&run->grid, 1, p.row + p.rows - 1);
     p.heights.count = last.first + last.count - p.heights.first;
+    p.columns = fc_min(run->columns, x->size[4] - p.column);
+    p.outputs = outputs_of(run, p.column, p.columns);
     p.y_row = x->stride[3] * item;
     p.y_column = x->stride[4] * item;
-    p.y = fc_plane(x, p.n, p.channel, item) + p.depth * x->stride[2] * item + p.row * p.y_row;
+    p.y = fc_plane(x, p.n, p.channel, item) + p.depth * x->stride[2] * item + p.row * p.y_row + p.column * p.y_column;
     if (run->indirect) {
         p.y = run->result[thread];
         p.y_column = item;
-        p.y_row = x->size[4] * item;
+        p.y_row = p.columns * item;
     }
     return p;
 }
@@ -138,19 +165,32 @@ typedef struct spread_source { /* rows of grad_output from the first a piece nee
     double divisor; /* 0: divided already */
 } spread_source;
 
+/* What some outputs of a row are divided by, for each channel side by side. */
+static void fill_divisors(const spread_run *run, char *divisors, fc_span outputs, int64_t side) {
+    for (int64_t o = 0; o < outputs.count; ++o)
+        run->kernels->fill_row(divisors + o * side * run->kernels->itemsize,
+                               fc_pool_divisor(&run->grid, 2, outputs.first + o), side);
+}
+
 /* Rows of grad_output where they lie, if they are contiguous and all are divided by the same; else copied and divided. */
-static spread_source divide(const spread_run *run, const spread_piece *p, char *share) {
+static spread_source divide(const spread_run *run, const spread_piece *p, int thread) {
     const fc_kernels *kernels = run->kernels;
     const fc_tensor *g = run->grad_output;
     const ptrdiff_t item = kernels->itemsize;
     const ptrdiff_t column = g->stride[4] * item, channel = g->stride[1] * item;
-    const int64_t count = g->size[4] * p->side;
+    const int64_t count = p->outputs.count * p->side;
     const int lies = (column == p->side * item || g->size[4] == 1) && (p->side == 1 || channel == item);
     const char *first =
-        fc_plane(g, p->n, p->channel, item) + (p->depths.first * g->stride[2] + p->heights.first * g->stride[3]) * item;
+        fc_plane(g, p->n, p->channel, item) +
+        (p->depths.first * g->stride[2] + p->heights.first * g->stride[3] + p->outputs.first * g->stride[4]) * item;
     if (lies && run->even)
         return (spread_source){first, NULL, g->stride[2] * item, g->stride[3] * item, run->divisor};
     const ptrdiff_t row = run->share_pitch * item;
+    char *share = run->share[thread], *divisors = p->side == run->block ? run->divisors : run->last_divisors;
+    if (run->panels > 1) {
+        divisors = run->panel_divisors[thread];
+        fill_divisors(run, divisors, p->outputs, p->side);
+    }
     const spread_source source = {share, share + p->depths.count * p->heights.count * row, p->heights.count * row, row,
                                   0};
     for (int64_t d = 0; d < p->depths.count; ++d)
@@ -158,10 +198,10 @@ static spread_source divide(const spread_run *run, const spread_piece *p, char *
             const char *src = first + (d * g->stride[2] + h * g->stride[3]) * item;
             if (!lies) {
                 kernels->copy_matrix((fc_matrix){share, p->side * item, item},
-                                     (fc_matrix){(char *)src, column, channel}, g->size[4], p->side);
+                                     (fc_matrix){(char *)src, column, channel}, p->outputs.count, p->side);
                 src = share;
             }
-            kernels->divide_row(share, src, p->side == run->block ? run->divisors : run->last_divisors,
+            kernels->divide_row(share, src, divisors,
                                 fc_pool_divisor(&run->grid, 0, p->depths.first + d) *
                                     fc_pool_divisor(&run->grid, 1, p->heights.first + h),
                                 count);
@@ -180,7 +220,7 @@ static int64_t add_rows(const spread_run *run, const spread_piece *p, const spre
         .dst_row = residues * run->pitch * item,
         .src_row = source->row,
         .runs = 1,
-        .count = run->grid.out[2] * p->side,
+        .count = p->outputs.count * p->side,
         .tap = {source->depth, source->row},
         .divisor = source->divisor,
         .src_end = source->end,
@@ -216,7 +256,8 @@ static void spread_planes(const spread_run *run, const spread_piece *p, char *li
     const fc_kernels *kernels = run->kernels;
     const fc_pool_params *params = &run->grid.params;
     const ptrdiff_t item = kernels->itemsize, pitch = run->pitch * item;
-    const int64_t width = run->grad_input->size[4], before = params->padding[2][0], stride = params->stride[2];
+    const int64_t width = p->columns, stride = params->stride[2];
+    const int64_t before = params->padding[2][0] + p->column - p->outputs.first * stride;
     fc_windows windows = {
         .dst = y,
         .src = lines,
@@ -226,11 +267,11 @@ static void spread_planes(const spread_run *run, const spread_piece *p, char *li
         .count = width,
         .stride = 1,
         .dilation = 1,
-        .spans = run->grid.adaptive ? run->spans : NULL,
+        .spans = run->grid.adaptive ? run->spans + p->column : NULL,
     };
     if (run->grid.adaptive || stride == 1) {
         windows.kernel = params->kernel[2];
-        windows.src += run->grid.adaptive ? 0 : (before - params->kernel[2] + 1) * item;
+        windows.src += (run->grid.adaptive ? -p->outputs.first : before - params->kernel[2] + 1) * item;
         kernels->windows_add(&windows);
         return;
     }
@@ -271,7 +312,7 @@ static void spread_planes(const spread_run *run, const spread_piece *p, char *li
 static void spread_channels(const spread_run *run, const spread_piece *p, char *lines, int64_t rows, char *y,
                             ptrdiff_t y_row) {
     const ptrdiff_t pixel = p->side * run->kernels->itemsize;
-    const int64_t width = run->grad_input->size[4], stride = run->grid.adaptive ? 1 : run->grid.params.stride[2];
+    const int64_t width = p->column + p->columns, stride = run->grid.adaptive ? 1 : run->grid.params.stride[2];
     fc_reduction r = {
         .runs = rows,
         .dst_run = y_row,
@@ -282,16 +323,16 @@ static void spread_channels(const spread_run *run, const spread_piece *p, char *
         .tap = {0, pixel},
     };
     r.taps[0] = 1;
-    for (int64_t i = 0; i < fc_min(stride, width); ++i)
-        for (int64_t w = i; w < width; w += r.rows * stride) {
+    for (int64_t i = 0; i < fc_min(stride, p->columns); ++i)
+        for (int64_t w = p->column + i; w < width; w += r.rows * stride) {
             const fc_span held = fc_pool_holders(&run->grid, 2, w);
             const int64_t whole =
                 run->grid.adaptive ? -1 : taps_of(&run->grid, 2, (w + run->grid.params.padding[2][0]) % stride);
             r.rows = held.count > 0 && held.count == whole
                          ? fc_min(run->grid.out[2] - (held.first + held.count) + 1, fc_ceil_div(width - w, stride))
                          : 1;
-            r.dst = y + w * p->y_column;
-            r.src = lines + held.first * pixel;
+            r.dst = y + (w - p->column) * p->y_column;
+            r.src = lines + (held.first - p->outputs.first) * pixel;
             r.taps[1] = held.count;
             if (held.count > 0)
                 run->kernels->reduce_add(&r);
@@ -306,11 +347,11 @@ static void spread_piece_of(const spread_run *run, int64_t index, int thread) {
     const spread_piece p = piece_of(run, index, thread);
     const fc_tensor *x = run->grad_input;
     char *lines = run->lines[thread] + run->front * item;
-    const spread_source source = divide(run, &p, run->share[thread]);
+    const spread_source source = divide(run, &p, thread);
     const int64_t groups = add_rows(run, &p, &source, lines);
     if (!run->lanes_last)
-        kernels->fill_ends(lines, run->pitch * item, groups, 0.0, run->front, run->grid.out[2],
-                           run->pitch - run->front - run->grid.out[2] - kernels->lanes);
+        kernels->fill_ends(lines, run->pitch * item, groups, 0.0, run->front, p.outputs.count,
+                           run->pitch - run->front - p.outputs.count - kernels->lanes);
     const int64_t stride = run->repeats ? run->grid.params.stride[1] : 1, before = run->grid.params.padding[1][0];
     const int64_t first = (p.row + before) / stride, behind = p.row + p.rows;
     const int phased = !run->lanes_last && !run->grid.adaptive && run->grid.params.stride[2] > 1;
@@ -329,13 +370,14 @@ static void spread_piece_of(const spread_run *run, int64_t index, int thread) {
         for (int64_t g = 0; !phased && g < some; ++g, y += stride * p.y_row)
             for (int64_t c = 1; c < copies; ++c)
                 kernels->copy_matrix((fc_matrix){y + c * p.y_row, p.y_column, item}, (fc_matrix){y, p.y_column, item},
-                                     run->lanes_last ? x->size[4] : 1, run->lanes_last ? p.side : x->size[4]);
+                                     run->lanes_last ? p.columns : 1, run->lanes_last ? p.side : p.columns);
     }
     if (run->indirect)
         kernels->copy_matrix(
-            (fc_matrix){fc_plane(x, p.n, p.channel, item) + (p.depth * x->stride[2] + p.row * x->stride[3]) * item,
+            (fc_matrix){fc_plane(x, p.n, p.channel, item) +
+                            (p.depth * x->stride[2] + p.row * x->stride[3] + p.column * x->stride[4]) * item,
                         x->stride[3] * item, x->stride[4] * item},
-            (fc_matrix){p.y, p.y_row, p.y_column}, p.rows, x->size[4]);
+            (fc_matrix){p.y, p.y_row, p.y_column}, p.rows, p.columns);
 }
 
 static void spread_task(void *context, int64_t task, int thread) {
@@ -432,10 +474,10 @@ fc_status fc_pool_spread(const fc_kernels *kernels, const fc_tensor *grad_output
     lay_out(&run, &arena, threads);
     for (int64_t w = 0; grid->adaptive && w < grad_input->size[4]; ++w)
         run.spans[w] = fc_pool_holders(grid, 2, w);
-    const int64_t rest = grad_input->size[1] % run.block, item = kernels->itemsize;
-    for (int64_t o = 0; o < grad_output->size[4]; ++o) {
-        kernels->fill_row(run.divisors + o * run.block * item, fc_pool_divisor(grid, 2, o), run.block);
-        kernels->fill_row(run.last_divisors + o * rest * item, fc_pool_divisor(grid, 2, o), rest);
+    if (run.panels == 1) {
+        const fc_span row = {0, grad_output->size[4]};
+        fill_divisors(&run, run.divisors, row, run.block);
+        fill_divisors(&run, run.last_divisors, row, grad_input->size[1] % run.block);
     }
     fc_parallel(fc_ceil_div(run.pieces, run.together), threads, spread_task, &run);
     fc_scratch_give(arena.base);

@@ -7,7 +7,7 @@ What the operators compute is said in ONNX's operator specification [1]_, for th
 versions have fewer attributes. Three things it leaves open, or says otherwise than its own shape inference:
 
 - ``auto_pad="VALID"`` is no padding and nothing more: `ceil_mode` holds, as in shape inference and ONNX Runtime.
-- A transposed convolution that is to be longer than its filters reach grows at the end, as in ONNX Runtime.
+- A transposed convolution that `output_shape` wants longer than its filters reach grows at the end, as in ONNX Runtime.
 - A pooling window that holds no element of the input is refused.
 
 Types are float16, float32 and float64; MaxPool also takes integers, and Col2Im those whose sums stay below 2**53.
@@ -29,7 +29,7 @@ from ._needs import needs
 
 with needs("onnx"):
     import onnx.inliner
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
     from onnx.backend import base
     from onnx.reference import ReferenceEvaluator
     from onnx.reference.op_run import OpRun
@@ -121,6 +121,42 @@ class Backend(base.Backend):
             raise ValueError(f"prepare: device is {device!r}; needs 'CPU'")
         super().prepare(model, device)
         return Prepared(onnx.inliner.inline_local_functions(model) if model.functions else model)
+
+    @classmethod
+    def run_node(
+        cls, node: NodeProto, inputs: Sequence[Any] | dict[str, Any], device: str = "CPU", *_: Any, **keywords: Any
+    ) -> tuple[Any, ...]:
+        """Compute the outputs of one node, in the latest opset.
+
+        Parameters
+        ----------
+        node : onnx.NodeProto
+            Of the default domain.
+        inputs : sequence of array, or dict
+            One for each input that the node names, in their order or by name.
+        device : str, default: "CPU"
+            The only one there is.
+
+        Returns
+        -------
+        tuple of array
+            One for each output.
+
+        Raises
+        ------
+        ValueError
+            If `device` is another, or there are more or fewer inputs than that.
+        onnx.checker.ValidationError
+            If the node is not valid.
+        """
+        if not cls.supports_device(device):
+            raise ValueError(f"run_node: device is {device!r}; needs 'CPU'")
+        super().run_node(node, inputs, device, **keywords)
+        names = [name for name in node.input if name]
+        if len(inputs) != len(names):
+            raise ValueError(f"run_node: inputs has {len(inputs)} arrays; needs {len(names)}: {names}")
+        given = inputs if isinstance(inputs, dict) else dict(zip(names, inputs, strict=True))
+        return tuple(ReferenceEvaluator(node, new_ops=ops()).run(None, given))
 
 
 class Prepared(base.BackendRep):

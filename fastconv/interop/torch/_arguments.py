@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
-from torch import Tensor
+import torch
+from torch import SymInt, Tensor
 
 from fastconv import _errors
 
@@ -15,17 +16,24 @@ Ints: TypeAlias = int | Sequence[int]
 Sizes: TypeAlias = int | Sequence[int | None] | None
 Words: TypeAlias = Literal["valid", "same"]
 
+_INTS = (int, SymInt)  # a compiler's
+
+
+def as_ints(sizes: Sequence[int]) -> Sequence[int]:
+    """Sizes of a tensor as an operator takes them: where a graph is traced, PyTorch makes them tensors."""
+    return [int(size) for size in sizes] if torch.jit.is_tracing() else sizes
+
 
 def as_axes(op: str, name: str, value: Ints, rank: int) -> tuple[int, ...]:
     """One int a spatial axis; one alone is for all of them."""
-    if type(value) is int:
+    if type(value) in _INTS:
         return (value,) * rank
     axes = value if isinstance(value, (tuple, list)) else _errors.as_axes(op, name, value, rank)
     if len(axes) == 1:
         axes = (*axes,) * rank
     if len(axes) != rank:
         _errors.wrong_length(op, name, value, rank)
-    return tuple([axis if type(axis) is int else _errors.as_int(op, name, axis, value) for axis in axes])
+    return tuple([axis if type(axis) in _INTS else _errors.as_int(op, name, axis, value) for axis in axes])
 
 
 def as_steps(op: str, stride: Ints | None, taps: tuple[int, ...]) -> tuple[int, ...]:
@@ -42,7 +50,7 @@ def as_pads(op: str, padding: Ints, rank: int) -> tuple[int, ...]:
 
 def as_output_size(op: str, value: Sizes, images: Tensor) -> tuple[int, ...]:
     """One int a spatial axis; None is the size that the images have."""
-    sizes = images.shape[2:]
+    sizes = as_ints(images.shape[2:])
     asked: Any = (None,) * len(sizes) if value is None else value
     if isinstance(asked, (tuple, list)) and None in asked:
         if len(asked) != len(sizes):
@@ -68,7 +76,7 @@ def as_conv_pads(
         raise ValueError(
             f"{op}: padding is 'same' and stride is {tuple(stride)}; needs a stride of 1, as PyTorch has it"
         )
-    totals = [gap * (taps - 1) for taps, gap in zip(weight.shape[2:], dilation, strict=True)]
+    totals = [gap * (taps - 1) for taps, gap in zip(as_ints(weight.shape[2:]), dilation, strict=True)]
     return tuple([pad for total in totals for pad in (total // 2, total - total // 2)])
 
 
