@@ -295,6 +295,12 @@ def large_pools(op: str) -> tuple[Pool, ...]:
         *(Pool(sizes=(13, 13), channels=70, kernel=3, stride=2, **each) for each in both),
         *(Pool(sizes=(3000,), channels=2, kernel=5, stride=3, padding=2, **each) for each in both),
         *(Pool(sizes=(5, 40, 41), channels=2, kernel=(2, 3, 3), stride=2, padding=1, **each) for each in both),
+        # Rows in panels, of gradients too.
+        *(
+            Pool(sizes=(600,), channels=70, kernel=k, stride=s, padding=k // 2, **both[1])
+            for k, s in ((2, 2), (5, 3), (2, 3))
+        ),
+        *(Pool(sizes=(2, 33000), channels=1, kernel=2, stride=s, padding=1, **both[0]) for s in (2, 3)),
     )
 
 
@@ -435,6 +441,14 @@ def adaptive_widths(op: str, width: int) -> Iterator[Adaptive]:
         yield Adaptive(op=op, batch=1, sizes=(5, 4), output_size=(2, 3), channels=size, last=last)
 
 
+def long_adaptive_rows(op: str) -> tuple[Adaptive, ...]:
+    """Rows in panels, of the gradient of averages."""
+    return (
+        Adaptive(op=op, batch=1, sizes=(600,), channels=70, output_size=280, last=True, values="normal"),
+        Adaptive(op=op, batch=1, sizes=(2, 33000), channels=1, output_size=(2, 9000), values="normal"),
+    )
+
+
 # ---- over channels
 
 
@@ -554,7 +568,7 @@ TABLE: dict[str, tuple[Callable[[int], Iterator[Any]], Callable[[int], Iterator[
     "conv_transpose": (transpose_features, transpose_widths, LARGE_TRANSPOSES),
     **{op: (partial(pool_features, op), partial(pool_widths, op), large_pools(op)) for op in ("max_pool", "avg_pool")},
     **{
-        op: (partial(adaptive_features, op), partial(adaptive_widths, op), ())
+        op: (partial(adaptive_features, op), partial(adaptive_widths, op), long_adaptive_rows(op))
         for op in ("adaptive_max_pool", "adaptive_avg_pool")
     },
     "channel_max_pool": (channel_pool_features, channel_pool_widths, ()),
