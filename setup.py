@@ -259,6 +259,8 @@ class BuildExt(build_ext):
     def build_library(self, library):
         machine = self.plat_name.rsplit("-", 1)[-1]
         sets = [isa for isa in INSTRUCTION_SETS if machine in isa.machines and self.has_instruction_set(isa)]
+        if not any(machine in isa.machines for isa in INSTRUCTION_SETS):
+            print(f"fastconv: of {machine} no instruction set beyond baseline is known")
         openmp = [OPENMP_FLAG] if self.has_openmp() else []
 
         # (source, folder of the object, flags); runtime/dispatch.c learns from the macros which sets there are.
