@@ -29,19 +29,20 @@ LAYERS = (
     *(((3, 3), 1, channels, size) for channels, size in ((16, 56), (32, 56), (64, 56), (128, 28), (256, 14), (512, 7))),
     *(((3, 3), 2, channels, size) for channels, size in ((32, 112), (64, 56), (128, 56), (256, 28), (512, 14))),
     *(((5, 5), 1, channels, size) for channels, size in ((16, 28), (48, 27))),
+    *(((7, 7), 2, 3, 224), ((11, 11), 4, 3, 224), ((5, 5), 2, 32, 56)),
     *(((1, 7), 1, channels, size) for channels, size in ((48, 17), (192, 17))),
     ((1, 3), 1, 384, 8),
 )
-"""Kernel, stride, channels, size, as SqueezeNet, ResNets and Inception v3 have them."""
+"""Kernel, stride, channels, size, as AlexNet, SqueezeNet, ResNets and Inception v3 have them."""
 FILTERS = 16  # of them, which do not meet
 ALGORITHMS = ("direct", "im2col", "winograd")
 HEAD = """\
 # Accuracy
 
 Made by `bench/accuracy.py` ({seeds} seeds, float32, {isa}, kernels padded to keep the size, "/2": with
-stride 2). The error of a result is max|e| / max|y| over the tensor, against sums in float64. Each cell: the worst of
-all seeds / the median. "plain" adds the products one by one into a single float32, channel by channel; filters are
-normal, scaled by sqrt(2 / terms).
+stride 2, "/4": with stride 4). The error of a result is max|e| / max|y| over the tensor, against sums in float64.
+Each cell: the worst of all seeds / the median. "plain" adds the products one by one into a single float32, channel by
+channel; filters are normal, scaled by sqrt(2 / terms).
 
 | data | kernel | C | size | plain | direct | im2col | winograd | over plain: worst, median | bound of winograd |
 |---|---|---|---|---|---|---|---|---|---|
@@ -128,7 +129,7 @@ def main() -> None:
             ratios = (statistic(errors["winograd"]) / statistic(errors["plain"]) for statistic in (max, np.median))
             cells = [f"{max(found):.1e} / {np.median(found):.1e}" for found in errors.values()]
             cells += [", ".join(f"{ratio:.2f}" for ratio in ratios), f"{max(bounds):.0e}"]
-            window = f"{kernel[0]}x{kernel[1]}{'/2' * (stride == 2)}"
+            window = f"{kernel[0]}x{kernel[1]}{f'/{stride}' if stride > 1 else ''}"
             rows.append(f"| {name} | {window} | {channels} | {size} | {' | '.join(cells)} |")
             print(rows[-1], flush=True)
     isa = f"instruction set {fastconv.runtime.instruction_sets()[-1]}"

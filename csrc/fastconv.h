@@ -123,7 +123,7 @@ typedef enum fc_algorithm_id {
     FC_EXACT = 1,
     FC_DIRECT = 2,
     FC_IM2COL = 3,
-    FC_WINOGRAD = 4,  /* kernels of 3x3, 5x5, or 3, 5, 7 along one axis; stride and dilation 1 */
+    FC_WINOGRAD = 4,  /* what kernels, strides: fc_algorithm_needs */
     FC_DEPTHWISE = 5, /* one input channel a group */
     FC_ALGORITHM_IDS = 6
 } fc_algorithm_id;

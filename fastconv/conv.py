@@ -60,10 +60,11 @@ def conv(
         Applied to the result, bias included, as it is stored. NaN stays NaN.
     algorithm : {"auto", "exact", "direct", "im2col", "winograd", "depthwise"}, default: "auto"
         ``"direct"`` walks the image in place, ``"im2col"`` packs patches a cache block at a time into a matrix product,
-        ``"winograd"`` computes kernels of 3x3, 5x5 and 3, 5 or 7 along one axis, of any depth, with stride and dilation
-        1, from a quarter to 4/7 of the products, and 3x3 with stride 2 from 0.7 of them, except for `conv_grad_input`;
-        ``"depthwise"`` is for one input channel a group. ``"auto"`` takes the fastest, ``"exact"`` the fastest of those
-        that compute plain sums: not ``"winograd"``.
+        ``"winograd"`` computes kernels of 3x3, 4x4, 5x5 and 3, 5 or 7 along one axis, of any depth, with stride and
+        dilation 1, from a quarter to 4/7 of the products, and, except for `conv_grad_input`, 3x3 with stride 2 from 0.7
+        of them, 5x5 to 10x10 with stride 2 and 9x9 to 14x14 with stride 4 from a quarter to 0.45; ``"depthwise"`` is
+        for one input channel a group. ``"auto"`` takes the fastest, ``"exact"`` the fastest of those that compute plain
+        sums: not ``"winograd"``.
     out : ndarray, optional
         Where to put the result: exact shape and dtype, any strides, sharing no memory with the operands.
 

@@ -35,7 +35,17 @@ SPLIT = (
     Conv(sizes=(5, 14, 15), batch=2, channels=20, filters=37, padding=1),
     Conv(sizes=(29, 31), batch=5, channels=20, filters=37, stride=2, padding=1),
     Conv(sizes=(57, 60), batch=3, channels=70, filters=50, stride=2, padding=1, last=True),
+    Conv(sizes=(63, 70), batch=3, channels=3, filters=37, kernel=7, stride=2, padding=3),
+    Conv(sizes=(69, 90), batch=3, channels=6, filters=38, groups=2, kernel=11, stride=4, padding=2, last=True),
+    Conv(sizes=(5, 30, 31), batch=2, channels=5, filters=20, kernel=(3, 5, 5), stride=2, padding=1),
 )
+
+
+WINDOWS: tuple[tuple[int | tuple[int, ...], int], ...] = (
+    *((3, 1), (4, 1), (5, 1), ((1, 7), 1), ((3, 1), 1), ((3, 3, 3), 1), (3, 2)),
+    *((5, 2), (7, 2), (10, 2), (9, 4), (14, 4)),  # by phases
+)
+"""Kernels and strides."""
 
 
 def test_the_constants_are_those_of_exact_arithmetic() -> None:
@@ -99,9 +109,9 @@ def test_what_is_not_finite_stands_where_plain_sums_put_it(
     isa: str, operand: str, value: str, dtype: str, last: bool
 ) -> None:
     random = np.random.default_rng(5)
-    for trial in range(12):
-        kernel, stride = ((3, 1), (5, 1), ((1, 7), 1), ((3, 1), 1), ((3, 3, 3), 1), (3, 2))[trial % 6]
-        channels = (19, 35)[trial // 6]
+    for trial in range(2 * len(WINDOWS)):
+        kernel, stride = WINDOWS[trial % len(WINDOWS)]
+        channels = (19, 35)[trial // len(WINDOWS)]
         sizes = (4, 13, 18) if kernel == (3, 3, 3) else (13, 18)
         geometry = Conv(
             sizes=sizes,
@@ -141,8 +151,9 @@ def test_the_gradient_of_the_weights_is_not_finite_where_plain_sums_are_not(
     isa: str, operand: str, value: str, dtype: str, last: bool
 ) -> None:
     random = np.random.default_rng(6)
-    forms = ((3, 1, 1), (5, 2, 1), ((1, 7), 0, 1), ((3, 1), (1, 0), 1), ((3, 3, 3), 1, 1), (3, 1, 2))
-    for kernel, padding, stride in forms:
+    paddings = {(1, 7): 0, (3, 1): (1, 0)}
+    for kernel, stride in WINDOWS:
+        padding = paddings.get(kernel, 1)
         sizes = (3, 14, 19) if kernel == (3, 3, 3) else (14, 19)
         geometry = Conv(sizes=sizes, channels=21, filters=18, kernel=kernel, stride=stride, padding=padding, last=last)
         operands = dict(operands_of(geometry, dtype))
@@ -158,6 +169,7 @@ def test_the_gradient_of_the_weights_is_not_finite_where_plain_sums_are_not(
         *((3, size, 1) for size in (7, 14, 28, 56)),
         *((3, size, 2) for size in (7, 14, 28, 56)),
         *((5, 28, 1), ((1, 3), 9, 1), ((1, 5), 17, 1), ((1, 7), 28, 1), ((7, 1), 35, 1)),
+        *((4, 18, 1), (4, 28, 1), (5, 28, 2), (7, 36, 2), (7, 64, 2), (9, 64, 2), (11, 56, 4)),
     ],
     ids=str,
 )
@@ -171,9 +183,9 @@ def test_the_gradient_of_the_weights_has_at_most_twice_the_error_of_plain_sums(
     for seed in range(10):
         random = np.random.default_rng(seed)
         x = random.standard_normal((2, 16, size, size)).astype(np.float32)
-        g = random.standard_normal((2, 8, *(((size - 1) // stride + 1,) * 2))).astype(np.float32)
         padded = np.pad(x, ((0, 0), (0, 0), *((pad, pad) for pad in padding)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, kernel_size, (2, 3))[:, :, ::stride, ::stride]
+        g = random.standard_normal((2, 8, *windows.shape[2:4])).astype(np.float32)
         products = np.einsum("nkhw,nchwrs->kcrsnhw", g, windows).reshape(8, 16, *kernel_size, -1)
         want = np.einsum("nkhw,nchwrs->kcrs", g, windows, dtype=np.float64, optimize=True)
         plain = products.cumsum(-1, dtype=np.float32)[..., -1]
@@ -212,6 +224,10 @@ def plainly(x: Any, w: Any, padding: tuple[int, int], stride: int = 1) -> Any:
         *((3, channels, size, 1) for channels, size in ((32, 14), (64, 14), (256, 7))),
         *((3, channels, 28, 2) for channels in (1, 2, 4, 8, 16, 32, 64, 128)),
         *((5, channels, size, 1) for channels, size in ((8, 20), (16, 14), (48, 14))),
+        *((4, channels, 20, 1) for channels in (9, 12, 16, 32, 64)),
+        *((5, channels, 64, 2) for channels in (3, 8, 11, 12, 16, 32)),
+        *((kernel, channels, 64, 2) for kernel in (6, 7, 8, 9) for channels in (3, 8, 16)),
+        *((kernel, 3, 112, 4) for kernel in (9, 11, 13)),
         *(((1, taps), channels, 17, 1) for taps in (3, 5) for channels in (16, 24, 32, 64, 128)),
         *(((1, 7), channels, 17, 1) for channels in (48, 64, 128)),
     ],
@@ -244,7 +260,8 @@ def test_at_most_twice_the_error_of_plain_sums(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"kernel": 4},
+        {"kernel": 2},
+        {"kernel": 6},
         {"kernel": (2, 1)},
         {"kernel": (1, 9)},
         {"kernel": (3, 5)},
@@ -252,7 +269,10 @@ def test_at_most_twice_the_error_of_plain_sums(
         {"kernel": 1},
         {"stride": 3},
         {"stride": (1, 2)},
-        {"stride": 2, "kernel": 5},
+        {"stride": 2, "kernel": 4},
+        {"stride": 2, "kernel": (5, 7)},
+        {"stride": 4, "kernel": 7},
+        {"stride": 4, "kernel": 15, "padding": 2},
         {"stride": 2, "kernel": (1, 3)},
         {"dilation": 2},
     ],
@@ -261,7 +281,9 @@ def test_at_most_twice_the_error_of_plain_sums(
 @pytest.mark.parametrize("pass_name", ["forward", "grad_input", "grad_weight", "backward"])
 def test_what_it_cannot_do_is_told(changed: dict[str, Any], pass_name: str) -> None:
     geometry = Conv(**{"sizes": (11, 12), **changed})
-    with pytest.raises(ValueError, match=r"^conv2d.*: algorithm 'winograd' needs a kernel of 3x3, 5x5 or, .*stride"):
+    with pytest.raises(
+        ValueError, match=r"^conv2d.*: algorithm 'winograd' needs a kernel of 3x3, 4x4, 5x5 or, .*stride"
+    ):
         call(fastconv, geometry, pass_name, operands_of(geometry, "float32"), algorithm="winograd")
 
 

@@ -1,6 +1,6 @@
-/* Winograd convolution, forward: kernels of 3x3 and 5x5, and of 3, 5 or 7 taps along one axis, from a fraction of the
- * products. F(4x4, 3x3) makes 16 outputs of 36 products in place of 144; with stride 2, F(2x2, 3x3) makes 4 of 25 in place
- * of 36.
+/* Winograd convolution, forward: square kernels and those along one axis, from a fraction of the products. F(4x4, 3x3)
+ * makes 16 outputs of 36 products in place of 144; with stride 2, F(2x2, 3x3) makes 4 of 25 in place of 36. Longer kernels
+ * with a stride are done by phases (winograd.h).
  *
  * Tiles of input elements and filters are transformed, multiplied element by element, summed over channels, and the sums
  * transformed back to outputs (kernels/winograd_form.inc). The sum over channels is, for each element, a matrix product
@@ -25,24 +25,20 @@
 #include <string.h>
 
 enum {
-    SUM = 32,                  /* most channels of one sum */
-    CHUNK = 64,                /* most channels of several sums, whose weights lie together */
     SHARED_PRODUCTS = 56 * 36, /* tiles times elements whose input is transformed first, and weights chunk by chunk */
     MOST_PRODUCTS = 30 * 36,
     LEAST_PRODUCTS = 12 * 36, /* of a block with an input of its own, */
     BLOCK_BYTES = 384 << 10,  /* which should leave room in L2 */
-    FILTERED = 8              /* channels of weights gathered at once */
+    MOST_MORE = 2 << 20       /* bytes of transformed weights besides four times the weights */
 };
 enum { LINE = FC_WINOGRAD_LINE };
-enum { MOST_LINE = 64 * FC_MAX_TILE_VECTORS };
 
 typedef struct winograd_run {
     const fc_problem *p;
     fc_winograd_tiling tiling;
+    fc_winograd_weights filters;
     int64_t block, blocks;                  /* tiles */
     int64_t channels, line_channels, lines; /* of all groups, of one tap along depth */
-    int64_t panels;                         /* of a group */
-    int64_t chunk, chunks;                  /* channels of a group */
     ptrdiff_t element_step, line_step;      /* of transformed input */
     const char *packed;
     char *own;                                /* room for transformed weights, where the caller has none */
@@ -50,119 +46,15 @@ typedef struct winograd_run {
     char **input, **image, **weights, **sums; /* a thread each; image: rows of input or output pixels */
 } winograd_run;
 
-static int by_default(const fc_problem *p) { return fc_winograd_form_of(p, 0).by_default; }
-
-static int64_t plane_taps(const fc_problem *p) { return p->kernel[1] * p->kernel[2]; }
-
-static fc_range panel_channels(const fc_problem *p, int64_t panel) {
-    return fc_panel_lanes(p->kernels, p->out_channels, panel);
-}
-
-/* Bytes of a line of weights or sums of a panel: whole vectors. */
-static ptrdiff_t panel_line(const fc_problem *p, int64_t panel) {
-    const fc_range channels = panel_channels(p, panel);
-    return fc_round_up(channels.end - channels.begin, p->kernels->lanes) * p->kernels->itemsize;
-}
-
-/* ---- weights ---- */
-
-static int64_t sum_channels(const fc_problem *p) { return fc_channel_block(p->in_channels, 1, SUM); }
-
-static int64_t chunk_channels(const fc_problem *p) {
-    return fc_min(CHUNK / sum_channels(p) * sum_channels(p), p->in_channels);
-}
-
-/* Between the elements of a chunk: a multiple of 4096 would put all of them into the same cache sets. */
-static ptrdiff_t element_step(int64_t channels, ptrdiff_t line) { return channels * line + 64; }
-
-/* Of one tap along depth of some panels, `line` their lines together. */
-static int64_t depth_bytes(const fc_problem *p, int64_t panels, ptrdiff_t line) {
-    const int64_t chunks = fc_ceil_div(p->in_channels, chunk_channels(p));
-    return fc_product(fc_winograd_form_of(p, 0).elements,
-                      fc_sum(fc_product(p->in_channels, line), fc_product(fc_product(panels, chunks), 64)));
-}
-
-/* Of the first panels. */
-static int64_t panels_bytes(const fc_problem *p, int64_t panels) {
-    const int64_t vectors = fc_ceil_div(panels > 0 ? panel_channels(p, panels - 1).end : 0, p->kernels->lanes);
-    const ptrdiff_t line = vectors * p->kernels->lanes * p->kernels->itemsize;
-    return fc_product(p->kernel[0], depth_bytes(p, panels, line));
-}
-
-static int64_t group_bytes(const fc_problem *p) { return panels_bytes(p, fc_panel_count(p->kernels, p->out_channels)); }
-
-static size_t packed_bytes(const fc_problem *p) { return (size_t)fc_product(p->groups, group_bytes(p)); }
-
-/* Transforms the filters of one panel for one tap along depth and the channels of one chunk. */
-static void transform_weights(const fc_problem *p, int64_t group, int64_t panel, int64_t depth, int64_t first,
-                              int64_t channels, char *dst) {
-    const fc_kernels *kernels = p->kernels;
-    const ptrdiff_t line = panel_line(p, panel), step = element_step(channels, line);
-    const fc_range out = panel_channels(p, panel);
-    const int64_t k0 = out.begin, filters = out.end - k0, lanes = line / kernels->itemsize;
-    const int64_t taps = plane_taps(p);
-    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
-    const fc_winograd_filter_fn filter = kernels->winograd[fc_winograd_form_of(p, 0).id].filter;
-    const char *sources[MOST_LINE / sizeof(float)];
-    ptrdiff_t offsets[FILTERED * FC_WINOGRAD_TAPS];
-    char gathered[FILTERED * FC_WINOGRAD_TAPS * MOST_LINE] __attribute__((aligned(64)));
-    /* Turned taps, as a gradient has them, are gathered as they lie in memory and read from the last one backwards. */
-    const int turned = (p->kernel[1] == 1 || p->w.axis[1] < 0) && (p->kernel[2] == 1 || p->w.axis[2] < 0);
-    const ptrdiff_t first_tap =
-        depth * p->w.axis[0] + (turned ? (p->kernel[1] - 1) * p->w.axis[1] + (p->kernel[2] - 1) * p->w.axis[2] : 0);
-    const ptrdiff_t axis[FC_SPATIAL] = {0, turned ? -p->w.axis[1] : p->w.axis[1],
-                                        turned ? -p->w.axis[2] : p->w.axis[2]};
-    fc_fill_offsets(offsets, FILTERED, p->w.in, all, axis);
-    for (int64_t c = 0; c < channels; c += FILTERED) {
-        const int64_t count = fc_min(FILTERED, channels - c);
-        for (int64_t k = 0; k < filters; ++k)
-            sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + (first + c) * p->w.in + first_tap;
-        kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, count * taps);
-        for (int64_t i = 0; i < count; ++i)
-            filter(dst + (c + i) * line, step, gathered + (i * taps + (turned ? taps - 1 : 0)) * line,
-                   turned ? -line : line, line);
-    }
-}
-
-typedef struct pack_run {
-    const fc_problem *p;
-    char *packed;
-    int64_t panels, chunk, chunks;
-} pack_run;
-
-static ptrdiff_t chunk_offset(const fc_problem *p, int64_t group, int64_t panel, int64_t depth, int64_t first) {
-    const ptrdiff_t line = panel_line(p, panel), chunk = chunk_channels(p);
-    return group * group_bytes(p) + panels_bytes(p, panel) + depth * depth_bytes(p, 1, line) +
-           first / chunk * fc_winograd_form_of(p, 0).elements * element_step(chunk, line);
-}
-
-static void pack_task(void *context, int64_t task, int thread) {
-    (void)thread;
-    const pack_run *run = context;
-    const int64_t first = task % run->chunks * run->chunk, depth = task / run->chunks % run->p->kernel[0];
-    task /= run->chunks * run->p->kernel[0];
-    const int64_t panel = task % run->panels, group = task / run->panels;
-    transform_weights(run->p, group, panel, depth, first, fc_min(run->chunk, run->p->in_channels - first),
-                      run->packed + chunk_offset(run->p, group, panel, depth, first));
-}
-
-static void pack_weights(const fc_problem *p, void *packed, int threads) {
-    pack_run run = {p, packed, fc_panel_count(p->kernels, p->out_channels), chunk_channels(p), 0};
-    run.chunks = fc_ceil_div(p->in_channels, run.chunk);
-    fc_parallel(p->groups * run.panels * run.chunks * p->kernel[0], threads, pack_task, &run);
-}
-
 /* ---- layout ---- */
 
 static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->p = p;
     run->tiling = fc_winograd_tile(p, 0);
-    run->channels = p->groups * p->in_channels;
+    run->filters = fc_winograd_weights_of(p);
+    run->channels = fc_product(p->groups, run->tiling.form.channels);
     run->line_channels = LINE / p->kernels->itemsize;
     run->lines = fc_ceil_div(run->channels, run->line_channels);
-    run->panels = fc_panel_count(p->kernels, p->out_channels);
-    run->chunk = chunk_channels(p);
-    run->chunks = fc_ceil_div(p->in_channels, run->chunk);
     run->block = run->tiling.tiles;
     run->blocks = 1;
     if (run->tiling.tiles > SHARED_PRODUCTS / run->tiling.form.elements) {
@@ -183,18 +75,17 @@ static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, con
     run->packed = packed;
     const int shared = run->blocks == 1;
     const int64_t input = fc_product(fc_product(p->kernel[0], run->lines), run->line_step);
-    run->own = fc_arena_take(arena, packed || shared ? 0 : (int64_t)packed_bytes(p), 1);
+    run->own = fc_arena_take(arena, packed || shared ? 0 : fc_winograd_weights_bytes(&run->filters), 1);
     run->shared = fc_arena_take(arena, shared ? input : 0, 1);
     run->input = fc_arena_take(arena, threads, sizeof(char *));
     run->image = fc_arena_take(arena, threads, sizeof(char *));
     run->weights = fc_arena_take(arena, threads, sizeof(char *));
     run->sums = fc_arena_take(arena, threads, sizeof(char *));
-    const ptrdiff_t line = panel_line(p, run->panels - 1); /* the longest */
+    const ptrdiff_t line = fc_winograd_panel_line(p, run->filters.panels - 1); /* the longest */
     for (int t = 0; t < threads; ++t) {
         char *own_input = fc_arena_take(arena, shared ? 0 : input, 1);
         char *image = fc_arena_take(arena, FC_WINOGRAD_REACH * FC_WINOGRAD_ROW, (size_t)fc_max(line, LINE));
-        char *weights =
-            fc_arena_take(arena, packed || !shared ? 0 : run->tiling.form.elements * element_step(run->chunk, line), 1);
+        char *weights = fc_arena_take(arena, packed || !shared ? 0 : fc_winograd_chunk_bytes(&run->filters, line), 1);
         char *sums = fc_arena_take(arena, fc_product(run->tiling.form.elements, run->block | 1), (size_t)line);
         if (!arena->base)
             continue;
@@ -223,7 +114,8 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
                                        p->in_size,
                                        run->tiling.form.reach,
                                        p->offset,
-                                       p->stride,
+                                       run->tiling.form.step,
+                                       run->tiling.form.phases,
                                        p->kernels->winograd[run->tiling.form.id].input,
                                        depth + p->offset[0],
                                        first,
@@ -237,10 +129,11 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
 static void multiply(const winograd_run *run, int64_t tiles, const char *input, const char *weights, int64_t first,
                      int64_t channels, ptrdiff_t line, int accumulate, char *sums) {
     const fc_kernels *kernels = run->p->kernels;
-    const ptrdiff_t item = kernels->itemsize, step = element_step(channels, line), sums_step = (run->block | 1) * line;
+    const ptrdiff_t item = kernels->itemsize, step = fc_winograd_weight_step(channels, line),
+                    sums_step = (run->block | 1) * line;
     const int vectors = (int)(line / item / kernels->lanes);
     const int64_t groups = fc_ceil_div(tiles, kernels->tile_rows); /* of nearly equal size */
-    const fc_winograd_chunk chunk = {channels, sum_channels(run->p), first % run->line_channels, run->line_step,
+    const fc_winograd_chunk chunk = {channels, run->filters.sum, first % run->line_channels, run->line_step,
                                      line / groups};
     input += first / run->line_channels * run->line_step;
     for (int64_t element = 0; element < run->tiling.form.elements; ++element) {
@@ -262,27 +155,18 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
                        int64_t panel, char *dst, ptrdiff_t row_step) {
     const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
-    const ptrdiff_t line = panel_line(p, panel);
-    const fc_range out = panel_channels(p, panel);
-    const int64_t k0 = out.begin, filters = out.end - k0, lanes = line / kernels->itemsize;
     const fc_range depths = fc_valid_taps(p, 0, s->depth);
-    const int64_t all_taps = plane_taps(p), *edge = run->tiling.form.edge;
-    const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
-    const ptrdiff_t weight_axis[FC_SPATIAL] = {0, p->kernel[2] * line, line};
-    const char *sources[MOST_LINE / sizeof(float)];
-    ptrdiff_t offsets[FILTERED * FC_WINOGRAD_TAPS], oa[FILTERED * FC_WINOGRAD_TAPS], ob[FILTERED * FC_WINOGRAD_TAPS];
-    char gathered[FILTERED * FC_WINOGRAD_TAPS * MOST_LINE] __attribute__((aligned(64)));
-    const int64_t parts = fc_ceil_div(p->in_channels, FILTERED);
-    fc_fill_offsets(offsets, FILTERED, p->w.in, all, p->w.axis);
-    for (int64_t part = 0, c = 0; part < (depths.end - depths.begin) * parts; ++part) {
-        const int64_t depth = depths.begin + part / parts;
-        c = part % parts * FILTERED;
-        const int64_t channels = fc_min(FILTERED, p->in_channels - c);
+    const int64_t *edge = run->tiling.form.edge;
+    ptrdiff_t oa[FC_WINOGRAD_ALL_TAPS], ob[FC_WINOGRAD_ALL_TAPS];
+    fc_winograd_filters f;
+    const int64_t most = fc_winograd_filters_at_once(p), parts = fc_ceil_div(p->in_channels, most);
+    for (int64_t part = 0; part < (depths.end - depths.begin) * parts; ++part) {
+        const int64_t depth = depths.begin + part / parts, c = part % parts * most;
+        const int64_t channels = fc_min(most, p->in_channels - c);
         const char *plane = p->x.data + s->n * p->x.batch + group * p->x.group +
                             (s->depth * p->stride[0] + depth + p->offset[0]) * p->x.axis[0];
-        for (int64_t k = 0; k < filters; ++k)
-            sources[k] = p->w.data + group * p->w.group + (k0 + k) * p->w.out + c * p->w.in + depth * p->w.axis[0];
-        kernels->gather_lanes(gathered, line, lanes, sources, filters, offsets, channels * all_taps);
+        fc_winograd_find_filters(&f, p, group, panel, depth);
+        fc_winograd_gather_filters(&f, c, channels);
         for (int64_t row = s->row; row < fc_min(s->row + edge[1], p->out_size[1]); ++row)
             for (int64_t i = 0; i < edge[2] && s->column + tile * edge[2] + i < p->out_size[2]; ++i) {
                 const int64_t column = s->column + tile * edge[2] + i;
@@ -290,10 +174,10 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
                 const char *pixel = plane + c * p->x.channel + (row * p->stride[1] + p->offset[1]) * p->x.axis[1] +
                                     (column * p->stride[2] + p->offset[2]) * p->x.axis[2];
                 const ptrdiff_t terms = fc_fill_offsets(oa, channels, p->x.channel, taps, p->x.axis);
-                fc_fill_offsets(ob, channels, all_taps * line, taps, weight_axis);
-                kernels->gemm_tile[0][lanes / kernels->lanes - 1](
-                    terms, &pixel, oa, gathered, ob, dst + (row - s->row) * row_step + (tile * edge[2] + i) * line,
-                    line, part > 0, NULL);
+                fc_fill_offsets(ob, channels, f.channel_step, taps, f.axis);
+                kernels->gemm_tile[0][f.line / kernels->itemsize / kernels->lanes - 1](
+                    terms, &pixel, oa, f.first_tap, ob, dst + (row - s->row) * row_step + (tile * edge[2] + i) * f.line,
+                    f.line, part > 0, NULL);
             }
     }
 }
@@ -304,8 +188,8 @@ static void finish_block(const winograd_run *run, int64_t begin, int64_t end, in
     const fc_problem *p = run->p;
     const int64_t *edge = run->tiling.form.edge;
     const fc_winograd_output_fn output = p->kernels->winograd[run->tiling.form.id].output;
-    const ptrdiff_t item = p->kernels->itemsize, line = panel_line(p, panel);
-    const fc_range out = panel_channels(p, panel);
+    const ptrdiff_t item = p->kernels->itemsize, line = fc_winograd_panel_line(p, panel);
+    const fc_range out = fc_winograd_panel_channels(p, panel);
     const int64_t first = out.begin, channels = out.end - first;
     fc_finish finish = p->finish;
     if (finish.bias)
@@ -332,17 +216,17 @@ static void finish_block(const winograd_run *run, int64_t begin, int64_t end, in
 static void panel_of_block(const winograd_run *run, int64_t begin, int64_t end, int64_t group, int64_t panel,
                            const char *input, int thread) {
     const fc_problem *p = run->p;
-    const ptrdiff_t line = panel_line(p, panel);
-    for (int64_t chunk = 0; chunk < p->kernel[0] * run->chunks; ++chunk) {
-        const int64_t depth = chunk / run->chunks, c = chunk % run->chunks * run->chunk;
-        const int64_t channels = fc_min(run->chunk, p->in_channels - c);
+    const ptrdiff_t line = fc_winograd_panel_line(p, panel);
+    for (int64_t chunk = 0; chunk < p->kernel[0] * run->filters.chunks; ++chunk) {
+        const int64_t depth = chunk / run->filters.chunks, c = chunk % run->filters.chunks * run->filters.chunk;
+        const int64_t channels = fc_min(run->filters.chunk, run->tiling.form.channels - c);
         const char *weights = run->weights[thread];
         if (run->packed)
-            weights = run->packed + chunk_offset(p, group, panel, depth, c);
+            weights = run->packed + fc_winograd_weights_offset(&run->filters, group, panel, depth, c);
         else
-            transform_weights(p, group, panel, depth, c, channels, run->weights[thread]);
-        multiply(run, end - begin, input + depth * run->lines * run->line_step, weights, group * p->in_channels + c,
-                 channels, line, chunk > 0, run->sums[thread]);
+            fc_winograd_transform_filters(&run->filters, group, panel, depth, c, channels, run->weights[thread]);
+        multiply(run, end - begin, input + depth * run->lines * run->line_step, weights,
+                 group * run->tiling.form.channels + c, channels, line, chunk > 0, run->sums[thread]);
     }
     finish_block(run, begin, end, group, panel, run->sums[thread], run->image[thread]);
 }
@@ -357,7 +241,8 @@ static void line_task(void *context, int64_t channel_line, int thread) {
 
 static void panel_task(void *context, int64_t task, int thread) {
     const winograd_run *run = context;
-    panel_of_block(run, 0, run->tiling.tiles, task / run->panels, task % run->panels, run->shared, thread);
+    panel_of_block(run, 0, run->tiling.tiles, task / run->filters.panels, task % run->filters.panels, run->shared,
+                   thread);
 }
 
 static void block_task(void *context, int64_t block, int thread) {
@@ -365,8 +250,9 @@ static void block_task(void *context, int64_t block, int thread) {
     const int64_t begin = block * run->block, end = fc_min(begin + run->block, run->tiling.tiles);
     for (int64_t i = 0; i < run->p->kernel[0] * run->lines; ++i)
         transform_input(run, begin, end, i, run->input[thread] + i * run->line_step, run->image[thread]);
-    for (int64_t task = 0; task < run->p->groups * run->panels; ++task)
-        panel_of_block(run, begin, end, task / run->panels, task % run->panels, run->input[thread], thread);
+    for (int64_t task = 0; task < run->p->groups * run->filters.panels; ++task)
+        panel_of_block(run, begin, end, task / run->filters.panels, task % run->filters.panels, run->input[thread],
+                       thread);
 }
 
 static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
@@ -375,14 +261,27 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
     lay_out(&run, &arena, p, packed, threads);
     if (run.blocks == 1) {
         fc_parallel(p->kernel[0] * run.lines, threads, line_task, &run);
-        fc_parallel(p->groups * run.panels, threads, panel_task, &run);
+        fc_parallel(p->groups * run.filters.panels, threads, panel_task, &run);
         return;
     }
     if (!packed) {
-        pack_weights(p, run.own, threads);
+        fc_winograd_pack_weights(p, run.own, threads);
         run.packed = run.own;
     }
     fc_parallel(run.blocks, threads, block_task, &run);
+}
+
+static size_t packed_bytes(const fc_problem *p) {
+    const fc_winograd_weights filters = fc_winograd_weights_of(p);
+    return (size_t)fc_winograd_weights_bytes(&filters);
+}
+
+/* The weights of phases are up to 7 times the weights: too much but for first layers. */
+static int by_default(const fc_problem *p) {
+    const fc_winograd_weights filters = fc_winograd_weights_of(p);
+    const int64_t weights = fc_product(fc_product(p->groups * p->out_channels, p->in_channels), fc_taps(p));
+    const int64_t most = fc_sum(fc_product(weights, 4 * p->kernels->itemsize), MOST_MORE);
+    return filters.form.by_default && (filters.form.phases == 1 || fc_winograd_weights_bytes(&filters) <= most);
 }
 
 static double forward_cost(const fc_problem *p) {
@@ -391,18 +290,18 @@ static double forward_cost(const fc_problem *p) {
     const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], form.edge[1]) *
                          (double)fc_ceil_div(p->out_size[2], form.edge[2]);
     const double elements = (double)form.elements, out = (double)p->out_channels;
-    const double depths = (double)p->kernel[0], channels = depths * (double)p->in_channels;
+    const double depths = (double)p->kernel[0], channels = depths * (double)form.channels;
     const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
     const double panels = (double)fc_panel_count(p->kernels, p->out_channels);
-    const double lines = depths * (double)(fc_ceil_div(p->groups * p->in_channels * kernels->itemsize, LINE)) *
+    const double lines = depths * (double)(fc_ceil_div(p->groups * form.channels * kernels->itemsize, LINE)) *
                          (double)(LINE / (kernels->lanes * kernels->itemsize));
-    const double sums = depths * (double)fc_ceil_div(p->in_channels, sum_channels(p));
+    const double sums = depths * (double)fc_ceil_div(form.channels, fc_winograd_weights_of(p).sum);
     const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
     const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
     const double input = FC_COST_WINOGRAD_INPUT * lines * tiles * elements;
     const double output = FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors;
     const double filters =
-        (FC_COST_WINOGRAD_TAP * (double)plane_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors;
+        (FC_COST_WINOGRAD_TAP * (double)form.taps + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors;
     return fc_transform_slots(kernels) * (input + (double)p->groups * (output + filters)) +
            (double)p->groups * (FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
                                 FC_COST_WINOGRAD_TILE * begun + FC_COST_WINOGRAD_PANEL * panels * blocks +
@@ -411,14 +310,14 @@ static double forward_cost(const fc_problem *p) {
 
 const fc_algorithm fc_winograd_algorithm = {
     .name = "winograd",
-    .needs =
-        "a kernel of 3x3, 5x5 or, along one of height and width, 3, 5 or 7, dilation 1, and stride 1, for 3x3 also "
-        "2, though not in grad_input",
+    .needs = "a kernel of 3x3, 4x4, 5x5 or, along one of height and width, 3, 5 or 7, with stride 1, or 3x3 or 5x5 to "
+             "10x10 with "
+             "stride 2 or 9x9 to 14x14 with stride 4, though not in grad_input, and dilation 1",
     .supports = fc_winograd_supports,
     .by_default = by_default,
     .forward_cost = forward_cost,
     .packed_bytes = packed_bytes,
-    .pack_weights = pack_weights,
+    .pack_weights = fc_winograd_pack_weights,
     .forward_scratch_bytes = forward_scratch_bytes,
     .forward = forward,
     .supports_grad_weight = 1,

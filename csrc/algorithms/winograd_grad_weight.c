@@ -27,6 +27,7 @@ typedef struct grad_run {
     fc_winograd_tiling tiling;
     int64_t block, blocks;                   /* tiles */
     int64_t line_channels, lines, panels;    /* of a group */
+    int64_t parcel;                          /* lines that go into one panel: all phases of a channel */
     int64_t rows, parts;                     /* output channels of a task; tasks of a panel */
     ptrdiff_t wide;                          /* bytes of the widest panel: a tile of input, an output channel of sums */
     ptrdiff_t element_step, panel_step;      /* of input */
@@ -53,23 +54,32 @@ static fc_problem part_of(const fc_problem *p, int64_t group, fc_range out, fc_r
 static void plan_blocks(grad_run *run, const fc_problem *p) {
     const int64_t item = p->kernels->itemsize;
     run->tiling = fc_winograd_tile(p, 1);
+    const int64_t phases = run->tiling.form.phases;
     run->blocks = fc_max(fc_ceil_div(run->tiling.tiles, BLOCK), 1);
     run->block = fc_ceil_div(run->tiling.tiles, run->blocks);
     run->line_channels = LINE / item;
-    run->lines = fc_ceil_div(p->in_channels, run->line_channels);
-    run->panels = fc_ceil_div(run->lines, fc_max(p->kernels->lanes * p->kernels->tile_vectors / run->line_channels, 1));
-    run->wide = fc_ceil_div(run->lines, run->panels) * LINE;
+    run->lines = fc_ceil_div(run->tiling.form.channels, run->line_channels);
+    run->parcel = fc_max(phases * phases * item / LINE, 1);
+    const int64_t parcels = run->lines / run->parcel, channels = run->parcel * run->line_channels;
+    run->panels = fc_ceil_div(parcels, fc_max(p->kernels->lanes * p->kernels->tile_vectors / channels, 1));
+    run->wide = fc_ceil_div(parcels, run->panels) * run->parcel * LINE;
 }
 
-/* Lines are dealt out evenly. */
+/* Parcels of lines are dealt out evenly. */
 static fc_range panel_lines(const grad_run *run, int64_t panel) {
-    return (fc_range){run->lines * panel / run->panels, run->lines * (panel + 1) / run->panels};
+    const int64_t parcels = run->lines / run->parcel;
+    return (fc_range){parcels * panel / run->panels * run->parcel, parcels * (panel + 1) / run->panels * run->parcel};
 }
 
+static int64_t panel_of_line(const grad_run *run, int64_t line) {
+    return (line / run->parcel * run->panels + run->panels - 1) / (run->lines / run->parcel);
+}
+
+/* Phases counted. */
 static fc_range panel_channels(const grad_run *run, int64_t panel) {
     const fc_range lines = panel_lines(run, panel);
     return (fc_range){lines.begin * run->line_channels,
-                      fc_min(lines.end * run->line_channels, run->tiling.p->in_channels)};
+                      fc_min(lines.end * run->line_channels, run->tiling.form.channels)};
 }
 
 static void lay_out(grad_run *run, fc_arena *arena, const fc_problem *p, int threads) {
@@ -113,20 +123,22 @@ static void lay_out(grad_run *run, fc_arena *arena, const fc_problem *p, int thr
 static void line_task(void *context, int64_t task, int thread) {
     const grad_run *run = context;
     const fc_problem *p = run->tiling.p;
-    const fc_winograd_transforms *transforms = &p->kernels->winograd[run->tiling.form.id];
+    const fc_winograd_form *form = &run->tiling.form;
+    const fc_winograd_transforms *transforms = &p->kernels->winograd[form->id];
     static const int64_t NONE[FC_SPATIAL] = {0, 0, 0}, ONE[FC_SPATIAL] = {1, 1, 1};
     if (task < run->lines) {
         const int64_t first = task * run->line_channels;
         const fc_winograd_source source = {&p->x,
                                            p->in_size,
-                                           run->tiling.form.reach,
+                                           form->reach,
                                            p->offset,
-                                           p->stride,
+                                           form->step,
+                                           form->phases,
                                            transforms->input,
                                            0,
-                                           run->group * p->in_channels + first,
-                                           fc_min(run->line_channels, p->in_channels - first)};
-        const int64_t panel = (task * run->panels + run->panels - 1) / run->lines;
+                                           run->group * form->channels + first,
+                                           fc_min(run->line_channels, form->channels - first)};
+        const int64_t panel = panel_of_line(run, task);
         char *data = run->input + panel * run->panel_step + (task - panel_lines(run, panel).begin) * LINE;
         const fc_winograd_lines to = {data, run->element_step, run->wide};
         fc_winograd_transform(&run->tiling, &source, run->begin, run->end, to, run->buffers[thread]);
@@ -134,9 +146,10 @@ static void line_task(void *context, int64_t task, int thread) {
         const int64_t first = (task - run->lines) * run->line_channels;
         const fc_winograd_source source = {&p->y,
                                            p->out_size,
-                                           run->tiling.form.edge,
+                                           form->edge,
                                            NONE,
                                            ONE,
+                                           1,
                                            transforms->grad_output,
                                            0,
                                            run->group * p->out_channels + first,
@@ -167,25 +180,66 @@ static void multiply(const grad_run *run, int64_t panel, int64_t first, int64_t 
     }
 }
 
+/* Taps of a parcel of lines, line by line. */
+typedef char parcel_taps[2][FC_WINOGRAD_TAPS * LINE] __attribute__((aligned(64)));
+
+/* Where each tap of a filter lies among those of its phases. */
+static void index_phases(const grad_run *run, int64_t *indices) {
+    const fc_problem *p = run->tiling.p;
+    const int64_t phases = run->tiling.form.phases, taps = fc_ceil_div(p->kernel[2], phases);
+    for (int64_t r = 0; r < p->kernel[1]; ++r)
+        for (int64_t c = 0; c < p->kernel[2]; ++c) {
+            const int64_t phase = r % phases * phases + c % phases, line = phase / run->line_channels;
+            *indices++ = (line * FC_WINOGRAD_TAPS + r / phases * taps + c / phases) * run->line_channels +
+                         phase % run->line_channels;
+        }
+}
+
+/* Stores the filters of some channels that are made of phases. */
+static void store_phases(const grad_run *run, const int64_t *indices, const char *taps, int64_t channels, char *w) {
+    const fc_problem *p = run->tiling.p;
+    const ptrdiff_t item = p->kernels->itemsize, squared = run->tiling.form.phases * run->tiling.form.phases;
+    for (int64_t c = 0; c < channels; ++c)
+        for (int64_t r = 0; r < p->kernel[1]; ++r)
+            p->kernels->gather_row(w + c * p->w.in + r * p->w.axis[1], p->w.axis[2], taps + c * squared * item, item,
+                                   indices + r * p->kernel[2], p->kernel[2], NULL);
+}
+
+/* Stores the filters of a line of channels. */
+static void store_taps(const grad_run *run, const char *taps, int64_t channels, char *w) {
+    const fc_problem *p = run->tiling.p;
+    const int dense = p->w.axis[1] == p->kernel[2] * p->w.axis[2];
+    const int64_t together = dense ? p->kernel[1] * p->kernel[2] : p->kernel[2];
+    for (int64_t tap = 0; tap < p->kernel[1] * p->kernel[2]; tap += together)
+        p->kernels->copy_matrix((fc_matrix){w + tap / p->kernel[2] * p->w.axis[1], p->w.axis[2], p->w.in},
+                                (fc_matrix){(char *)(uintptr_t)taps + tap * LINE, LINE, p->kernels->itemsize}, together,
+                                channels);
+}
+
 /* Sums to taps, stored; returns whether all are finite. */
 static int finish(const grad_run *run, int64_t panel, int64_t first, int64_t channels, const char *sums) {
     const fc_problem *p = run->tiling.p;
-    const ptrdiff_t item = p->kernels->itemsize;
-    const fc_winograd_grad_filter_fn grad_filter = p->kernels->winograd[run->tiling.form.id].grad_filter;
+    const fc_winograd_form *form = &run->tiling.form;
+    const fc_winograd_grad_filter_fn grad_filter = p->kernels->winograd[form->id].grad_filter;
+    const int64_t squared = form->phases * form->phases, together = run->parcel * run->line_channels;
     const fc_range in = panel_channels(run, panel);
-    const int dense = p->w.axis[1] == p->kernel[2] * p->w.axis[2];
-    const int64_t together = dense ? p->kernel[1] * p->kernel[2] : p->kernel[2];
-    char taps[FC_WINOGRAD_TAPS * LINE] __attribute__((aligned(64)));
+    parcel_taps taps;
+    int64_t indices[FC_WINOGRAD_ALL_TAPS];
+    if (form->phases > 1)
+        index_phases(run, indices);
     char *out = p->w.data + run->group * p->w.group + first * p->w.out;
     int finite = 1;
     for (int64_t k = 0; k < channels; ++k, out += p->w.out, sums += run->wide)
-        for (int64_t c = in.begin; c < in.end; c += run->line_channels) {
-            char *w = out + c * p->w.in;
-            finite &= grad_filter(taps, sums + (c - in.begin) * item, run->sum_element);
-            for (int64_t tap = 0; tap < p->kernel[1] * p->kernel[2]; tap += together)
-                p->kernels->copy_matrix((fc_matrix){w + tap / p->kernel[2] * p->w.axis[1], p->w.axis[2], p->w.in},
-                                        (fc_matrix){taps + tap * LINE, LINE, item}, together,
-                                        fc_min(run->line_channels, in.end - c));
+        for (int64_t c = in.begin; c < in.end; c += together) {
+            const int64_t count = fc_min(together, in.end - c) / squared;
+            char *w = out + c / squared * p->w.in;
+            for (int64_t line = 0; line < run->parcel; ++line)
+                finite &= grad_filter(taps[line], sums + (c - in.begin) * p->kernels->itemsize + line * LINE,
+                                      run->sum_element);
+            if (form->phases > 1)
+                store_phases(run, indices, taps[0], count, w);
+            else
+                store_taps(run, taps[0], count, w);
         }
     return finite;
 }
@@ -200,7 +254,9 @@ static void sum_task(void *context, int64_t task, int thread) {
     multiply(run, panel, first, channels, sums);
     if (run->end < run->tiling.tiles || finish(run, panel, first, channels, sums))
         return;
-    const fc_problem part = part_of(p, run->group, (fc_range){first, first + channels}, panel_channels(run, panel));
+    const int64_t squared = run->tiling.form.phases * run->tiling.form.phases;
+    const fc_range in = panel_channels(run, panel), out = {first, first + channels};
+    const fc_problem part = part_of(p, run->group, out, (fc_range){in.begin / squared, in.end / squared});
     fc_direct_grad_weight(&part, run->again[thread], 1);
 }
 
@@ -272,7 +328,7 @@ static double planes_cost(const fc_problem *p) {
     const double begun = elements * vectors / kernels->tile_vectors * (out / kernels->tile_rows);
     const double images = FC_COST_WINOGRAD_INPUT * (vectors + out_vectors) * tiles * elements;
     const double filters =
-        (FC_COST_WINOGRAD_TAP * (double)fc_taps(p) + FC_COST_WINOGRAD_FILTER * elements) * out * vectors;
+        (FC_COST_WINOGRAD_TAP * (double)run.tiling.form.taps + FC_COST_WINOGRAD_FILTER * elements) * out * vectors;
     return (double)p->groups * (fc_transform_slots(kernels) * (images + filters) +
                                 FC_COST_WINOGRAD_SLOT * elements * tiles * vectors * out +
                                 FC_COST_PANEL_TILE * begun * fc_max(1, (int64_t)(tiles / BLOCK)));

@@ -10,6 +10,11 @@ With interpolation points p_0, ..., p_(n-2) and infinity, and M(x) = (x - p_0) .
 With stride 2 the first, third, ... tap meet even positions of the input alone, and the others odd ones: a correlation
 with stride 1 each, whose matrices stand side by side. F(2, 3) is F(2, 2) and F(2, 1), of 3 + 2 products.
 
+Longer kernels with a stride s of 2 or 4 are done by phases (`phases`): every s-th row and column, from each of the
+first s on, is an image of its own, and so are the taps that meet it: s * s times the channels, taps / s rounded up
+along each axis, stride 1. Taps that the kernel lacks are 0. 7x7 with stride 2 is F(3x3, 4x4) of four times the
+channels.
+
 The gradient of the taps is the transpose of that: g = G^T ((A y) * (B^T d)), y being the gradient of the outputs.
 Along two axes the transforms are applied to the rows of a tile, then to its columns; taps along depth are added one by
 one, which is F(1, r). The points are 0 and pairs +-p.
@@ -44,6 +49,8 @@ LEAST_CHANNELS = 32
 """With fewer, 3x3 is done by F(2x2, 3x3) instead of F(4x4, 3x3), whose error would be too large."""
 LEAST_OUTPUTS = 150
 """The same for the gradient of the weights, outputs of a plane."""
+MOST_TAPS = 200
+"""Of a kernel that is done by phases."""
 
 
 class Form(NamedTuple):
@@ -59,22 +66,40 @@ class Form(NamedTuple):
         return (self.outputs - 1) * self.stride + self.taps
 
 
-FORMS = (Form(4, 3), Form(2, 3), Form(2, 5), Form(2, 7), Form(2, 3, 2))
+FORMS = (Form(4, 3), Form(2, 3), Form(3, 4), Form(2, 5), Form(2, 7), Form(2, 3, 2))
 
 Matrix = list[list[Fraction]]
 
 
+def phases(kernel_size: tuple[int, ...], stride: tuple[int, ...]) -> int:
+    """Into how many images each of height and width is parted; 1: none."""
+    plane = {*zip(kernel_size[-2:], stride[-2:], strict=True)}
+    if len(kernel_size) < 2 or len(plane) > 1:
+        return 1
+    ((taps, step),) = plane
+    able = step in (2, 4) and taps > step and taps * taps <= MOST_TAPS and (taps, step) != (3, 2)
+    return step if able else 1
+
+
 def forms(kernel_size: tuple[int, ...], channels: int, stride: tuple[int, ...] | None = None) -> tuple[Form, ...]:
-    """The form along each axis for a kernel, its stride and its input channels; ValueError where there is none."""
+    """The form along each axis for a kernel, its stride and its input channels; ValueError where there is none.
+
+    Where it is done by phases, that of each of these.
+    """
     stride = stride or (1,) * len(kernel_size)
-    long = [taps for taps in kernel_size[-2:] if taps > 1]
-    plane = set(stride[-2:])
-    if long not in ([3], [5], [7], [3, 3], [5, 5]) or (plane != {1} and (plane, long) != ({2}, [3, 3])):
+    parts = phases(kernel_size, stride)
+    axes = [(-(-taps // parts), step // parts) for taps, step in zip(kernel_size[-2:], stride[-2:], strict=True)]
+    long = [taps for taps, _ in axes if taps > 1]
+    plane = {step for _, step in axes}
+    if long not in ([3], [5], [7], [3, 3], [4, 4], [5, 5]) or (plane != {1} and (plane, long) != ({2}, [3, 3])):
         raise ValueError(f"no form of Winograd's algorithm for kernel_size={kernel_size}, stride={stride}")
-    few = plane == {2} or (long == [3, 3] and channels < LEAST_CHANNELS)
-    outputs = 4 if long[0] == 3 and not few else 2
-    axes = zip(kernel_size, stride, range(-len(stride), 0), strict=True)
-    return tuple(Form(1 if axis < -2 or taps == 1 else outputs, taps, step) for taps, step, axis in axes)
+    few = plane == {2} or (long == [3, 3] and channels * math.prod(kernel_size[-2:]) < 9 * LEAST_CHANNELS)
+    outputs = {3: 2 if few else 4, 4: 3}.get(long[0], 2)
+    depths = zip(kernel_size[:-2], stride[:-2], strict=True)
+    return (
+        *(Form(1, taps, step) for taps, step in depths),
+        *(Form(outputs if taps > 1 else 1, taps, step) for taps, step in axes),
+    )
 
 
 def gradient_forms(
@@ -166,7 +191,8 @@ def roundings(kernel_size: tuple[int, ...], channels: int, stride: tuple[int, ..
     all constants are 1: one, one and two additions.
     """
     depths = math.prod(kernel_size[:-2])
-    count = min(channels, SUM) + depths * -(-channels // SUM)
+    terms = channels * phases(kernel_size, stride or (1,) * len(kernel_size)) ** 2
+    count = min(terms, SUM) + depths * -(-terms // SUM)
     for outputs, taps, step in forms(kernel_size, channels, stride):
         if outputs > 1:
             pairs = (outputs + taps - 2) // 2
@@ -197,6 +223,21 @@ def _tiles(image: NDArray[Any], axis: int, first: int, count: int, step: int, wi
     return np.moveaxis(cut, axis + 1, -1)
 
 
+def _part(array: NDArray[Any], axis: int, first: int, count: int, parts: int) -> NDArray[Any]:
+    """Every `parts`-th element of an axis, from each of the first `parts` on: the third axis has so many times more."""
+    cut = np.moveaxis(_tiles(array, axis, first, count, parts, parts), -1, 3)
+    return cut.reshape(*cut.shape[:2], -1, *cut.shape[4:])
+
+
+def _image_phases(
+    image: NDArray[Any], parts: int, offset: tuple[int, ...], output_size: tuple[int, ...], kernel_size: tuple[int, ...]
+) -> NDArray[Any]:
+    for axis in (-2, -1):
+        count = output_size[axis] - 1 + -(-kernel_size[axis] // parts)
+        image = _part(image, image.ndim + axis, offset[axis], count, parts)
+    return image
+
+
 def magnitude(
     input: NDArray[Any],
     weight: NDArray[Any],
@@ -225,12 +266,18 @@ def magnitude(
     ndarray, shape (N, K, *output_size)
     """
     rank = len(output_size)
+    shape = forms(weight.shape[2:], weight.shape[1], stride)
     v = np.abs(input.astype(np.float64))
     v = v.reshape(len(v), groups, weight.shape[1], *v.shape[2:])
     u = np.abs(weight.astype(np.float64))
     u = u.reshape(groups, -1, *u.shape[1:])
+    parts = phases(weight.shape[2:], stride or (1,) * rank)
+    if parts > 1:
+        v = _image_phases(v, parts, offset, output_size, weight.shape[2:])
+        u = _part(_part(u, 3 + rank - 2, 0, shape[-2].taps, parts), 3 + rank - 1, 0, shape[-1].taps, parts)
+        offset = (*offset[:-2], 0, 0)
     back = []
-    for axis, form in enumerate(forms(weight.shape[2:], weight.shape[1], stride), 3):
+    for axis, form in enumerate(shape, 3):
         at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(*form))
         tiles = -(-output_size[axis - 3] // form.outputs)
         v = _tiles(v, axis, offset[axis - 3], tiles, form.outputs * form.stride, len(bt)) @ bt.T
@@ -277,6 +324,10 @@ def gradient_magnitude(
     v, u = (np.abs(array.astype(np.float64)) for array in (input, grad_output))
     v, u = (a.reshape(len(a), groups, a.shape[1] // groups, *a.shape[2:]) for a in (v, u))
     channels = v.shape[2]
+    parts = phases(kernel_size, stride or (1,) * rank)
+    if parts > 1:
+        v = _image_phases(v, parts, offset, u.shape[3:], kernel_size)
+        offset = (*offset[:-2], 0, 0)
     back = []
     for axis, form in enumerate(gradient_forms(kernel_size, math.prod(u.shape[3:][-2:]), stride), 3):
         at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in matrices(*form))
@@ -289,4 +340,10 @@ def gradient_magnitude(
     w = np.einsum(f"ngc{letters},ngk{letters}->gkc{elements}", v, u, optimize=True)
     for g in back:
         w = np.moveaxis(w, 3, -1) @ g
+    if parts > 1:  # channels, rows and columns of phases; taps
+        w = w.reshape(grad_output.shape[1], channels, parts, parts, *w.shape[3:])
+        w = np.moveaxis(np.moveaxis(w, 3, -1), 2, -3)
+        w = w.reshape(*w.shape[:-4], w.shape[-4] * parts, w.shape[-2] * parts)[
+            ..., : kernel_size[-2], : kernel_size[-1]
+        ]
     return w.reshape(grad_output.shape[1], channels, *kernel_size)

@@ -219,6 +219,7 @@ static const struct norms {
     double pairs;
 } NORMS[] = {
     {3, 7.60, 1.50, 5.18, 7.48, 2.66, 2}, /* of both forms, the larger ones */
+    {4, 6.09, 1.66, 5.18, 4.51, 2.66, 2},
     {5, 5.25, 1.80, 5.18, 2.44, 2.66, 2},
     {7, 8.00, 1.56, 15.0, 3.00, 2.89, 3},
 };
@@ -240,14 +241,22 @@ static sum winograd_sum(const dense *x, const dense *w, const dense *y, const fc
     const double products = back ? (double)(x->size[0] * plane_of(y->size + 2)) : channels * (double)w->size[2];
     const double factors = back ? largest(x) * largest(y) : largest(w) * largest(pass == FC_FORWARD ? x : y);
     sum whole = {0, products * factors, products + 1};
-    for (int axis = 1; axis < FC_SPATIAL; ++axis)
+    for (int axis = 1; axis < FC_SPATIAL; ++axis) {
+        /* With a stride longer kernels are done by phases: as many channels as phases, fewer taps. */
+        const int64_t kernel = w->size[2 + axis],
+                      phases = pass == FC_GRAD_INPUT || kernel == 3 ? 1 : conv->stride[axis];
+        if (!back) {
+            whole.magnitude *= (double)phases;
+            whole.terms *= (double)phases;
+        }
         for (size_t i = 0; i < sizeof NORMS / sizeof *NORMS; ++i) {
             const struct norms *n = &NORMS[i];
-            if (n->taps != w->size[2 + axis])
+            if (n->taps != (kernel + phases - 1) / phases)
                 continue;
             whole.magnitude *= n->bt * (back ? n->gt * n->a : n->at * n->g);
             whole.terms += 3 * n->pairs + (back ? 8 : (double)n->taps + 3);
         }
+    }
     return whole;
 }
 
