@@ -61,10 +61,10 @@ def conv(
     algorithm : {"auto", "exact", "direct", "im2col", "winograd", "depthwise"}, default: "auto"
         ``"direct"`` walks the image in place, ``"im2col"`` packs patches a cache block at a time into a matrix product,
         ``"winograd"`` computes kernels of 3x3, 4x4, 5x5 and 3, 5 or 7 along one axis, of any depth, with stride and
-        dilation 1, from a quarter to 4/7 of the products, and, except for `conv_grad_input`, 3x3 with stride 2 from 0.7
-        of them, 5x5 to 10x10 with stride 2 and 9x9 to 14x14 with stride 4 from a quarter to 0.45; ``"depthwise"`` is
-        for one input channel a group. ``"auto"`` takes the fastest, ``"exact"`` the fastest of those that compute plain
-        sums: not ``"winograd"``.
+        dilation 1, from a quarter to 4/7 of the products, 3x3 with stride 2 from 0.6 to 0.7 of them, 5x5 to 10x10 with
+        stride 2 and 9x9 to 14x14 with stride 4 from a quarter to 0.45, though in `conv_grad_input` with a stride 3x3
+        and 4x4 alone; ``"depthwise"`` is for one input channel a group. ``"auto"`` takes the fastest, ``"exact"`` the
+        fastest of those that compute plain sums: not ``"winograd"``.
     out : ndarray, optional
         Where to put the result: exact shape and dtype, any strides, sharing no memory with the operands.
 

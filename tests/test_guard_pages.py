@@ -30,8 +30,9 @@ def kernels() -> set[str]:
     """The rows of kernel_list.inc, the tiles, and the transforms of each of Winograd's forms."""
     folder = TESTS.parent / "csrc" / "kernels"
     listed = set(re.findall(r"^FC_KERNEL\((\w+)", (folder / "kernel_list.inc").read_text(), re.MULTILINE))
-    forms = re.findall(r"^FC_WINOGRAD_FORM\((\w+)", (folder / "winograd_forms.inc").read_text(), re.MULTILINE)
-    transforms = {f"winograd_{kind}_{form}" for form in forms for kind in WINOGRAD_TRANSFORMS}
+    forms = re.findall(r"^FC_WINOGRAD_(\w+)\((\w+)", (folder / "winograd_forms.inc").read_text(), re.MULTILINE)
+    kinds = {"FORM": WINOGRAD_TRANSFORMS, "TRANSPOSED": WINOGRAD_TRANSFORMS[:3]}
+    transforms = {f"winograd_{kind}_{form}" for row, form in forms for kind in kinds[row]}
     return listed - ONLY_MEASURED | transforms | {"gemm_tile", "dot_tile", "winograd_tile"}
 
 

@@ -28,15 +28,26 @@ def pads_before(geometry: Conv | Transpose) -> tuple[int, ...]:
     return tuple(pad[0] if isinstance(pad, tuple) else pad for pad in _each(geometry.padding, geometry.rank))
 
 
+def scatters(geometry: Conv | Transpose, name: str) -> bool:
+    """Whether a pass is that of a transposed convolution."""
+    return name != "grad_weight" and (name == "grad_input") == (geometry.stem == "conv")
+
+
+def transposes(geometry: Conv | Transpose) -> bool:
+    """Whether tiles of all phases do it."""
+    return winograd.transposes(geometry.kernel_shape, _each(geometry.stride, geometry.rank)) and not any(
+        pads_before(geometry)[:-2]
+    )
+
+
 def can(geometry: Geometry, pass_name: str) -> bool:
     """Whether a pass can be computed with algorithm="winograd"."""
     if not isinstance(geometry, Conv | Transpose) or pass_name not in ("forward", "grad_input", "grad_weight"):
         return False
-    scatters = (pass_name == "grad_input") == isinstance(geometry, Conv)
-    if {*_each(geometry.dilation, geometry.rank)} != {1} or (
-        pass_name != "grad_weight" and scatters and {*_each(geometry.stride, geometry.rank)} != {1}
-    ):
+    if {*_each(geometry.dilation, geometry.rank)} != {1}:
         return False
+    if scatters(geometry, pass_name) and {*_each(geometry.stride, geometry.rank)} != {1}:
+        return transposes(geometry)
     try:
         winograd.forms(geometry.kernel_shape, 1, _each(geometry.stride, geometry.rank))
     except ValueError:
@@ -105,17 +116,19 @@ def magnitude(geometry: Conv | Transpose, name: str, operands: dict[str, Array])
     weight = operands["weight"]
     if getattr(geometry, "flip", False):
         weight = np.flip(weight, range(2, weight.ndim))
-    scatters = (name == "grad_input") == (geometry.stem == "conv")
+    scattered = scatters(geometry, name)
     image = _channels_first(geometry, operands["input" if name == "output" else "grad_output"])
-    before = pads_before(geometry)
-    offset = tuple(
-        pad - (taps - 1) if scatters else -pad for pad, taps in zip(before, geometry.kernel_shape, strict=True)
-    )
+    before, stride = pads_before(geometry), _each(geometry.stride, geometry.rank)
     size = output_size(geometry) if name == "output" else geometry.sizes
-    weight = _turned(weight, geometry.groups) if scatters else weight
     with np.errstate(invalid="ignore"):
-        stride = (1,) * geometry.rank if scatters else _each(geometry.stride, geometry.rank)
-        result = winograd.magnitude(image, weight, offset, size, geometry.groups, stride)
+        if scattered and {*stride} != {1}:
+            result = winograd.transposed_magnitude(image, weight, tuple(-pad for pad in before), size, geometry.groups)
+        elif scattered:
+            offset = tuple(pad - (taps - 1) for pad, taps in zip(before, geometry.kernel_shape, strict=True))
+            result = winograd.magnitude(image, _turned(weight, geometry.groups), offset, size, geometry.groups)
+        else:
+            offset = tuple(-pad for pad in before)
+            result = winograd.magnitude(image, weight, offset, size, geometry.groups, stride)
     if name == "output" and getattr(geometry, "bias", False):
         result = result + np.abs(operands["bias"]).reshape(-1, *(1,) * geometry.rank)
     result = np.moveaxis(result, 1, -1) if geometry.last else result
@@ -128,8 +141,8 @@ def terms(geometry: Conv | Transpose, name: str) -> int:
         sizes = output_size(geometry) if geometry.stem == "conv" else geometry.sizes
         images = 1 if geometry.unbatched else geometry.batch
         return winograd.gradient_roundings(geometry.kernel_shape, sizes, images, _each(geometry.stride, geometry.rank))
-    scatters = (name == "grad_input") == (geometry.stem == "conv")
-    channels = geometry.weight_shape[0] // geometry.groups if scatters else geometry.weight_shape[1]
-    return winograd.roundings(
-        geometry.kernel_shape, channels, None if scatters else _each(geometry.stride, geometry.rank)
-    )
+    scattered, stride = scatters(geometry, name), _each(geometry.stride, geometry.rank)
+    channels = geometry.weight_shape[0] // geometry.groups if scattered else geometry.weight_shape[1]
+    if scattered and {*stride} != {1}:
+        return winograd.transposed_roundings(channels)
+    return winograd.roundings(geometry.kernel_shape, channels, None if scattered else stride)

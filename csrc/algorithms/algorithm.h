@@ -30,6 +30,7 @@ typedef struct fc_problem {
     int64_t in_size[FC_SPATIAL], out_size[FC_SPATIAL], kernel[FC_SPATIAL];
     int64_t stride[FC_SPATIAL], dilation[FC_SPATIAL], offset[FC_SPATIAL];
     int64_t plane_stride; /* of height and width, 0 where they differ: as it was asked for, whatever the sizes */
+    int transposed; /* output position = input position * stride + tap + offset: Winograd's algorithm alone does it */
     fc_image x, y;
     fc_filters w;
     fc_finish finish; /* forward; bias of group 0, output channel 0 */

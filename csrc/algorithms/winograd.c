@@ -67,7 +67,7 @@ static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
         run->blocks = fc_ceil_div(run->tiling.tiles, run->block);
     }
     run->element_step = (run->block | 1) * LINE;
-    run->line_step = fc_sum(fc_product(run->tiling.form.elements, run->element_step), LINE);
+    run->line_step = fc_sum(fc_product(run->tiling.form.input_elements, run->element_step), LINE);
 }
 
 static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, const void *packed, int threads) {
@@ -112,9 +112,9 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
     const int64_t depth = channel_line / run->lines, first = channel_line % run->lines * run->line_channels;
     const fc_winograd_source source = {&p->x,
                                        p->in_size,
-                                       run->tiling.form.reach,
-                                       p->offset,
-                                       run->tiling.form.step,
+                                       run->tiling.form.window,
+                                       run->tiling.form.first_input,
+                                       run->tiling.form.advance,
                                        run->tiling.form.phases,
                                        p->kernels->winograd[run->tiling.form.id].input,
                                        depth + p->offset[0],
@@ -124,6 +124,13 @@ static void transform_input(const winograd_run *run, int64_t begin, int64_t end,
 }
 
 /* ---- sums ---- */
+
+/* Which element of the input an element of the products is made of. */
+static int64_t input_element(const fc_winograd_form *form, int64_t element) {
+    if (form->input_elements == form->elements)
+        return element;
+    return element / form->reach[2] % form->inputs[1] * form->inputs[2] + element % form->reach[2] % form->inputs[2];
+}
 
 /* Sums of all tiles of a block for one panel, over the channels of one chunk. input: of a tap along depth. */
 static void multiply(const winograd_run *run, int64_t tiles, const char *input, const char *weights, int64_t first,
@@ -137,12 +144,12 @@ static void multiply(const winograd_run *run, int64_t tiles, const char *input, 
                                      line / groups};
     input += first / run->line_channels * run->line_step;
     for (int64_t element = 0; element < run->tiling.form.elements; ++element) {
+        const char *tile = input + input_element(&run->tiling.form, element) * run->element_step;
         for (int64_t g = 0; g < groups; ++g) {
             const int64_t begin = tiles * g / groups, rows = tiles * (g + 1) / groups - begin;
-            kernels->winograd_tile[rows - 1][vectors - 1](&chunk, input + begin * LINE, weights, sums + begin * line,
+            kernels->winograd_tile[rows - 1][vectors - 1](&chunk, tile + begin * LINE, weights, sums + begin * line,
                                                           accumulate, weights + step + channels * line * g / groups);
         }
-        input += run->element_step;
         weights += step;
         sums += sums_step;
     }
@@ -150,34 +157,68 @@ static void multiply(const winograd_run *run, int64_t tiles, const char *input, 
 
 /* ---- output ---- */
 
+/* Taps of an axis that meet the image at an output position, and the pixels that they meet, one after the other. */
+typedef struct met_taps {
+    int64_t tap, pixel, count, next_tap, next_pixel;
+} met_taps;
+
+static met_taps meeting(const fc_problem *p, int axis, int64_t position) {
+    if (!p->transposed) {
+        const fc_range taps = fc_valid_taps(p, axis, position);
+        return (met_taps){taps.begin, position * p->stride[axis] + p->offset[axis] + taps.begin, taps.end - taps.begin,
+                          1, 1};
+    }
+    const int64_t stride = p->stride[axis], at = position - p->offset[axis]; /* tap 0 of pixel 0 makes 0 */
+    met_taps met = {at % stride, at / stride, 0, stride, -1};
+    while (met.pixel >= p->in_size[axis]) {
+        met.tap += stride;
+        --met.pixel;
+    }
+    while (met.tap + met.count * stride < p->kernel[axis] && met.pixel >= met.count)
+        ++met.count;
+    return met;
+}
+
+/* Offsets of some channels' pixels, and of their taps; returns their number. */
+static ptrdiff_t fill_meeting(const fc_problem *p, const fc_winograd_filters *f, const met_taps *down,
+                              const met_taps *across, int64_t channels, ptrdiff_t *pixels, ptrdiff_t *taps) {
+    ptrdiff_t count = 0;
+    for (int64_t c = 0; c < channels; ++c)
+        for (int64_t i = 0; i < down->count; ++i)
+            for (int64_t j = 0; j < across->count; ++j, ++count) {
+                pixels[count] = c * p->x.channel + (down->pixel + i * down->next_pixel) * p->x.axis[1] +
+                                (across->pixel + j * across->next_pixel) * p->x.axis[2];
+                taps[count] = c * f->channel_step + (down->tap + i * down->next_tap) * f->axis[1] +
+                              (across->tap + j * across->next_tap) * f->axis[2];
+            }
+    return count;
+}
+
 /* One tile by plain sums of the taps that meet the image: what Winograd's sums cannot hold. */
 static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, int64_t tile, int64_t group,
                        int64_t panel, char *dst, ptrdiff_t row_step) {
     const fc_problem *p = run->p;
     const fc_kernels *kernels = p->kernels;
     const fc_range depths = fc_valid_taps(p, 0, s->depth);
-    const int64_t *edge = run->tiling.form.edge;
+    const int64_t *edge = run->tiling.form.edge, *first = run->tiling.form.first_output;
+    const int64_t top = s->row * edge[1] + first[1], left = (s->column + tile) * edge[2] + first[2];
     ptrdiff_t oa[FC_WINOGRAD_ALL_TAPS], ob[FC_WINOGRAD_ALL_TAPS];
     fc_winograd_filters f;
     const int64_t most = fc_winograd_filters_at_once(p), parts = fc_ceil_div(p->in_channels, most);
     for (int64_t part = 0; part < (depths.end - depths.begin) * parts; ++part) {
         const int64_t depth = depths.begin + part / parts, c = part % parts * most;
         const int64_t channels = fc_min(most, p->in_channels - c);
-        const char *plane = p->x.data + s->n * p->x.batch + group * p->x.group +
+        const char *plane = p->x.data + s->n * p->x.batch + group * p->x.group + c * p->x.channel +
                             (s->depth * p->stride[0] + depth + p->offset[0]) * p->x.axis[0];
         fc_winograd_find_filters(&f, p, group, panel, depth);
         fc_winograd_gather_filters(&f, c, channels);
-        for (int64_t row = s->row; row < fc_min(s->row + edge[1], p->out_size[1]); ++row)
-            for (int64_t i = 0; i < edge[2] && s->column + tile * edge[2] + i < p->out_size[2]; ++i) {
-                const int64_t column = s->column + tile * edge[2] + i;
-                const fc_range taps[FC_SPATIAL] = {{0, 1}, fc_valid_taps(p, 1, row), fc_valid_taps(p, 2, column)};
-                const char *pixel = plane + c * p->x.channel + (row * p->stride[1] + p->offset[1]) * p->x.axis[1] +
-                                    (column * p->stride[2] + p->offset[2]) * p->x.axis[2];
-                const ptrdiff_t terms = fc_fill_offsets(oa, channels, p->x.channel, taps, p->x.axis);
-                fc_fill_offsets(ob, channels, f.channel_step, taps, f.axis);
-                kernels->gemm_tile[0][f.line / kernels->itemsize / kernels->lanes - 1](
-                    terms, &pixel, oa, f.first_tap, ob, dst + (row - s->row) * row_step + (tile * edge[2] + i) * f.line,
-                    f.line, part > 0, NULL);
+        const ptrdiff_t vectors = f.line / kernels->itemsize / kernels->lanes;
+        for (int64_t row = fc_max(top, 0); row < fc_min(top + edge[1], p->out_size[1]); ++row)
+            for (int64_t column = fc_max(left, 0); column < fc_min(left + edge[2], p->out_size[2]); ++column) {
+                const met_taps down = meeting(p, 1, row), across = meeting(p, 2, column);
+                const ptrdiff_t terms = fill_meeting(p, &f, &down, &across, channels, oa, ob);
+                char *to = dst + (row - top) * row_step + (tile * edge[2] + column - left) * f.line;
+                kernels->gemm_tile[0][vectors - 1](terms, &plane, oa, f.first_tap, ob, to, f.line, part > 0, NULL);
             }
     }
 }
@@ -186,8 +227,9 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
 static void finish_block(const winograd_run *run, int64_t begin, int64_t end, int64_t group, int64_t panel,
                          const char *sums, char *buffer) {
     const fc_problem *p = run->p;
-    const int64_t *edge = run->tiling.form.edge;
-    const fc_winograd_output_fn output = p->kernels->winograd[run->tiling.form.id].output;
+    const fc_winograd_form *form = &run->tiling.form;
+    const int64_t *edge = form->edge;
+    const fc_winograd_output_fn output = p->kernels->winograd[form->id].output;
     const ptrdiff_t item = p->kernels->itemsize, line = fc_winograd_panel_line(p, panel);
     const fc_range out = fc_winograd_panel_channels(p, panel);
     const int64_t first = out.begin, channels = out.end - first;
@@ -197,18 +239,20 @@ static void finish_block(const winograd_run *run, int64_t begin, int64_t end, in
     for (int64_t tile = begin; tile < end;) {
         const fc_winograd_segment s = fc_winograd_segment_at(&run->tiling, tile, end);
         const ptrdiff_t row_step = s.count * edge[2] * line;
-        const ptrdiff_t output_step = run->tiling.form.axes == 1 && edge[2] > 1 ? line : row_step;
+        const ptrdiff_t output_step = form->axes == 1 && edge[2] > 1 ? line : row_step;
         for (int64_t i = 0; i < s.count; ++i, sums += line)
             if (!output(buffer + i * edge[2] * line, output_step, sums, (run->block | 1) * line, line))
                 plain_tile(run, &s, i, group, panel, buffer, row_step);
-        const int64_t rows = fc_min(edge[1], p->out_size[1] - s.row);
-        const int64_t columns = fc_min(s.count * edge[2], p->out_size[2] - s.column);
-        p->kernels->finish_columns(buffer, line, rows * s.count * edge[2], channels, &finish);
+        const int64_t top = s.row * edge[1] + form->first_output[1], left = s.column * edge[2] + form->first_output[2];
+        const int64_t above = fc_max(-top, 0), before = fc_max(-left, 0); /* what lies before the output */
+        const int64_t rows = fc_min(edge[1], p->out_size[1] - top);
+        const int64_t columns = fc_max(fc_min(s.count * edge[2], p->out_size[2] - left) - before, 0);
+        p->kernels->finish_columns(buffer, line, fc_max(rows, 0) * s.count * edge[2], channels, &finish);
         char *y = p->y.data + s.n * p->y.batch + group * p->y.group + s.depth * p->y.axis[0] + first * p->y.channel +
-                  s.row * p->y.axis[1] + s.column * p->y.axis[2];
-        for (int64_t r = 0; r < rows; ++r)
+                  top * p->y.axis[1] + (left + before) * p->y.axis[2];
+        for (int64_t r = above; r < rows; ++r)
             p->kernels->copy_matrix((fc_matrix){y + r * p->y.axis[1], p->y.axis[2], p->y.channel},
-                                    (fc_matrix){buffer + r * row_step, line, item}, columns, channels);
+                                    (fc_matrix){buffer + r * row_step + before * line, line, item}, columns, channels);
         tile += s.count;
     }
 }
@@ -285,10 +329,10 @@ static int by_default(const fc_problem *p) {
 }
 
 static double forward_cost(const fc_problem *p) {
-    const fc_winograd_form form = fc_winograd_form_of(p, 0);
+    const fc_winograd_tiling tiling = fc_winograd_tile(p, 0);
+    const fc_winograd_form form = tiling.form;
     const fc_kernels *kernels = p->kernels;
-    const double tiles = (double)p->out_size[0] * (double)fc_ceil_div(p->out_size[1], form.edge[1]) *
-                         (double)fc_ceil_div(p->out_size[2], form.edge[2]);
+    const double tiles = (double)p->out_size[0] * (double)tiling.rows * (double)tiling.columns;
     const double elements = (double)form.elements, out = (double)p->out_channels;
     const double depths = (double)p->kernel[0], channels = depths * (double)form.channels;
     const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
@@ -298,7 +342,7 @@ static double forward_cost(const fc_problem *p) {
     const double sums = depths * (double)fc_ceil_div(form.channels, fc_winograd_weights_of(p).sum);
     const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
     const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
-    const double input = FC_COST_WINOGRAD_INPUT * lines * tiles * elements;
+    const double input = FC_COST_WINOGRAD_INPUT * lines * tiles * (double)form.input_elements;
     const double output = FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors;
     const double filters =
         (FC_COST_WINOGRAD_TAP * (double)form.taps + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors;
@@ -310,9 +354,10 @@ static double forward_cost(const fc_problem *p) {
 
 const fc_algorithm fc_winograd_algorithm = {
     .name = "winograd",
-    .needs = "a kernel of 3x3, 4x4, 5x5 or, along one of height and width, 3, 5 or 7, with stride 1, or 3x3 or 5x5 to "
-             "10x10 with "
-             "stride 2 or 9x9 to 14x14 with stride 4, though not in grad_input, and dilation 1",
+    .needs =
+        "a kernel of 3x3, 4x4, 5x5 or, along one of height and width, 3, 5 or 7, with stride 1, or 3x3 or 5x5 to 10x10 "
+        "with "
+        "stride 2 or 9x9 to 14x14 with stride 4, though in grad_input 3x3 or 4x4 with stride 2 alone, and dilation 1",
     .supports = fc_winograd_supports,
     .by_default = by_default,
     .forward_cost = forward_cost,

@@ -25,9 +25,10 @@ typedef struct fc_winograd_form {
     int64_t phases; /* along each of height and width, 1: the image as it is */
     int64_t taps,
         channels; /* of the filters of a phase, all; input channels of a group: phases of (channel, row, column) */
-    int64_t step[FC_SPATIAL]; /* pixels of a phase an output */
-    int64_t edge[FC_SPATIAL], reach[FC_SPATIAL];
-    int64_t elements;
+    int64_t edge[FC_SPATIAL], reach[FC_SPATIAL], elements;     /* of a tile: outputs, products, all products */
+    int64_t window[FC_SPATIAL], advance[FC_SPATIAL];           /* pixels of a tile, and from tile to tile */
+    int64_t inputs[FC_SPATIAL], input_elements;                /* elements that the pixels are transformed to */
+    int64_t first_input[FC_SPATIAL], first_output[FC_SPATIAL]; /* positions of the first tile */
 } fc_winograd_form;
 
 /* Whether there is a form for a problem, or the gradient of its weights; of several for the same taps the first with
@@ -46,9 +47,9 @@ typedef struct fc_winograd_tiling {
 
 fc_winograd_tiling fc_winograd_tile(const fc_problem *p, int grad_weight);
 
-/* A run of tiles of one row of one image. */
+/* A run of tiles of one row of one image; row, column: of the first of them. */
 typedef struct fc_winograd_segment {
-    int64_t n, depth, row, column, count; /* row, column: of the first output of the first tile */
+    int64_t n, depth, row, column, count;
 } fc_winograd_segment;
 
 /* The run that begins with a tile, and ends before `end`. */
@@ -58,7 +59,7 @@ fc_winograd_segment fc_winograd_segment_at(const fc_winograd_tiling *tiling, int
 typedef struct fc_winograd_source {
     const fc_image *image;
     const int64_t *size, *window, *offset; /* along each axis: of the image; of a tile; of the first tile */
-    const int64_t *step;                   /* pixels an output */
+    const int64_t *advance;                /* pixels from tile to tile, planes from depth to depth of the output */
     int64_t phases;                        /* of the image */
     fc_winograd_input_fn transform;
     int64_t depth;           /* of the image, where outputs of depth 0 are made */

@@ -125,14 +125,14 @@ static void line_task(void *context, int64_t task, int thread) {
     const fc_problem *p = run->tiling.p;
     const fc_winograd_form *form = &run->tiling.form;
     const fc_winograd_transforms *transforms = &p->kernels->winograd[form->id];
-    static const int64_t NONE[FC_SPATIAL] = {0, 0, 0}, ONE[FC_SPATIAL] = {1, 1, 1};
+    static const int64_t NONE[FC_SPATIAL] = {0, 0, 0};
     if (task < run->lines) {
         const int64_t first = task * run->line_channels;
         const fc_winograd_source source = {&p->x,
                                            p->in_size,
-                                           form->reach,
-                                           p->offset,
-                                           form->step,
+                                           form->window,
+                                           form->first_input,
+                                           form->advance,
                                            form->phases,
                                            transforms->input,
                                            0,
@@ -148,7 +148,7 @@ static void line_task(void *context, int64_t task, int thread) {
                                            p->out_size,
                                            form->edge,
                                            NONE,
-                                           ONE,
+                                           form->edge,
                                            1,
                                            transforms->grad_output,
                                            0,

@@ -14,11 +14,14 @@ static int64_t phases_of(const fc_problem *p) {
 static const struct {
     int axes;
     int64_t edge, taps, stride, channels, pixels;
+    int transposed;
 } FORMS[FC_WINOGRAD_FORMS] = {
 #define FC_WINOGRAD_FORM(name, axes, outputs, taps, stride, channels, pixels)                                          \
-    {axes, outputs, taps, stride, channels, pixels},
+    {axes, outputs, taps, stride, channels, pixels, 0},
+#define FC_WINOGRAD_TRANSPOSED(name, outputs, taps, channels) {2, outputs, taps, 2, channels, 0, 1},
 #include "kernels/winograd_forms.inc"
 #undef FC_WINOGRAD_FORM
+#undef FC_WINOGRAD_TRANSPOSED
 };
 
 /* The form of a problem done by so many phases, -1: there is none; enough: whether it has the channels, or pixels. */
@@ -31,7 +34,7 @@ static int form_by_phases(const fc_problem *p, int64_t phases, int grad_weight, 
     *enough = 0;
     for (int id = 0; id < FC_WINOGRAD_FORMS && !*enough; ++id)
         if (FORMS[id].axes == axes && FORMS[id].taps == taps && FORMS[id].stride == stride &&
-            (axes == 1 || p->kernel[1] == p->kernel[2])) {
+            FORMS[id].transposed == p->transposed && (axes == 1 || p->kernel[1] == p->kernel[2])) {
             const int64_t least = FORMS[id].channels * (axes == 2 ? taps * taps : taps);
             found = id;
             *enough = grad_weight ? pixels >= FORMS[id].pixels : terms >= least;
@@ -39,10 +42,39 @@ static int form_by_phases(const fc_problem *p, int64_t phases, int grad_weight, 
     return found;
 }
 
+/* Tiles along an axis; depth, and an axis of one tap, have tiles of one output. */
+static void plain_axis(fc_winograd_form *form, const fc_problem *p, int axis, int64_t edge) {
+    const int64_t taps = axis > 0 ? fc_ceil_div(p->kernel[axis], form->phases) : 1;
+    const int64_t step = axis > 0 ? p->plane_stride / form->phases : p->stride[axis];
+    edge = taps > 1 ? edge : 1;
+    form->taps *= taps;
+    form->edge[axis] = edge;
+    form->reach[axis] = form->window[axis] = form->inputs[axis] = (edge - 1) * step + taps;
+    form->advance[axis] = edge * step;
+    form->first_input[axis] = p->offset[axis];
+    form->elements *= form->reach[axis];
+    form->input_elements = form->elements;
+}
+
+/* The first tile begins with what the first tap makes of the first pixel, or before the image. */
+static void transposed_axis(fc_winograd_form *form, const fc_problem *p, int axis, int64_t edge) {
+    const int64_t taps = p->kernel[axis];
+    form->taps *= taps;
+    form->edge[axis] = axis > 0 ? edge : 1;
+    form->window[axis] = axis > 0 ? 4 : 1;
+    form->reach[axis] = axis == 0 ? 1 : taps == 3 ? 7 : 8;
+    form->inputs[axis] = axis == 0 ? 1 : taps == 3 ? 7 : 4; /* of four taps both halves have the same */
+    form->advance[axis] = axis > 0 ? edge / p->plane_stride : 1;
+    form->first_input[axis] = axis > 0 ? -1 : 0;
+    form->first_output[axis] = p->offset[axis];
+    form->elements *= form->reach[axis];
+    form->input_elements *= form->inputs[axis];
+}
+
 int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form *form) {
     int64_t phases = 1;
     int enough, found = form_by_phases(p, phases, grad_weight, &enough);
-    if (found < 0) {
+    if (found < 0 && !p->transposed) {
         phases = phases_of(p);
         found = form_by_phases(p, phases, grad_weight, &enough);
     }
@@ -54,16 +86,10 @@ int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form
                                .phases = phases,
                                .taps = 1,
                                .channels = fc_product(p->in_channels, phases * phases),
-                               .step = {p->stride[0], p->plane_stride / phases, p->plane_stride / phases},
-                               .elements = 1};
-    form->edge[0] = form->reach[0] = 1;
-    for (int axis = 1; axis < FC_SPATIAL; ++axis) {
-        const int64_t taps = fc_ceil_div(p->kernel[axis], phases);
-        form->edge[axis] = taps > 1 ? FORMS[found].edge : 1;
-        form->reach[axis] = (form->edge[axis] - 1) * form->step[axis] + taps;
-        form->taps *= taps;
-        form->elements *= form->reach[axis];
-    }
+                               .elements = 1,
+                               .input_elements = 1};
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        (p->transposed ? transposed_axis : plain_axis)(form, p, axis, FORMS[found].edge);
     return 1;
 }
 
@@ -75,7 +101,7 @@ fc_winograd_form fc_winograd_form_of(const fc_problem *p, int grad_weight) {
 
 int fc_winograd_supports(const fc_problem *p) {
     fc_winograd_form form;
-    int dense = 1;
+    int dense = !p->transposed || (p->kernel[0] == 1 && p->stride[0] == 1 && p->offset[0] == 0);
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
         dense = dense && p->dilation[axis] == 1;
     return dense && fc_winograd_find_form(p, 0, &form);
@@ -83,8 +109,8 @@ int fc_winograd_supports(const fc_problem *p) {
 
 fc_winograd_tiling fc_winograd_tile(const fc_problem *p, int grad_weight) {
     fc_winograd_tiling tiling = {.p = p, .form = fc_winograd_form_of(p, grad_weight)};
-    tiling.rows = fc_ceil_div(p->out_size[1], tiling.form.edge[1]);
-    tiling.columns = fc_ceil_div(p->out_size[2], tiling.form.edge[2]);
+    tiling.rows = fc_ceil_div(p->out_size[1] - tiling.form.first_output[1], tiling.form.edge[1]);
+    tiling.columns = fc_ceil_div(p->out_size[2] - tiling.form.first_output[2], tiling.form.edge[2]);
     tiling.tiles = fc_product(fc_product(p->batch, p->out_size[0]), fc_product(tiling.rows, tiling.columns));
     return tiling;
 }
@@ -92,10 +118,9 @@ fc_winograd_tiling fc_winograd_tile(const fc_problem *p, int grad_weight) {
 fc_winograd_segment fc_winograd_segment_at(const fc_winograd_tiling *tiling, int64_t tile, int64_t end) {
     const int64_t across = tile % tiling->columns, down = tile / tiling->columns % tiling->rows;
     const int64_t image = tile / tiling->columns / tiling->rows, depths = tiling->p->out_size[0];
-    const int64_t *edge = tiling->form.edge;
-    const int64_t most = FC_WINOGRAD_SEGMENT / (edge[2] * tiling->form.step[2]);
+    const int64_t most = FC_WINOGRAD_SEGMENT / fc_max(tiling->form.edge[2], tiling->form.advance[2]);
     const int64_t count = fc_min(fc_min(end - tile, tiling->columns - across), most);
-    return (fc_winograd_segment){image / depths, image % depths, down * edge[1], across * edge[2], count};
+    return (fc_winograd_segment){image / depths, image % depths, down, across, count};
 }
 
 /* Some phases of a channel's row: `count` columns of each pixel, from `column` on, `phases` apart; 0 outside. */
@@ -171,18 +196,17 @@ static void fill_row(const fc_kernels *kernels, const fc_winograd_source *source
 void fc_winograd_transform(const fc_winograd_tiling *tiling, const fc_winograd_source *source, int64_t begin,
                            int64_t end, fc_winograd_lines to, char *buffer) {
     const ptrdiff_t item = tiling->p->kernels->itemsize, row_bytes = FC_WINOGRAD_ROW * LINE;
-    const int64_t *edge = tiling->form.edge, *window = source->window, *step = source->step;
-    const int64_t down = edge[1] * step[1], across = edge[2] * step[2]; /* from tile to tile */
+    const int64_t *window = source->window, down = source->advance[1], across = source->advance[2];
     if (source->channels < LINE / item)
         memset(buffer, 0, (size_t)(FC_WINOGRAD_REACH * row_bytes));
     fc_winograd_segment last = {.count = 0};
     for (int64_t tile = begin; tile < end;) {
         const fc_winograd_segment s = fc_winograd_segment_at(tiling, tile, end);
-        const int64_t first_row = s.row * step[1], pixels = (s.count - 1) * across + window[2];
+        const int64_t first_row = s.row * down, pixels = (s.count - 1) * across + window[2];
         const int below = last.count == s.count && last.column == s.column && last.n == s.n && last.depth == s.depth &&
-                          last.row + edge[1] == s.row;
+                          last.row + 1 == s.row;
         const fc_image *image = source->image;
-        const int64_t depth = s.depth * step[0] + source->depth;
+        const int64_t depth = s.depth * source->advance[0] + source->depth;
         const char *plane = image->data + s.n * image->batch + depth * image->axis[0];
         if (depth < 0 || depth >= source->size[0])
             plane = NULL;
@@ -190,7 +214,7 @@ void fc_winograd_transform(const fc_winograd_tiling *tiling, const fc_winograd_s
         for (int64_t r = 0; r < window[1]; ++r) {
             char *row = buffer + (first_row + r) % window[1] * row_bytes;
             if (!below || r >= window[1] - down)
-                fill_row(tiling->p->kernels, source, plane, first_row + r, s.column * step[2], pixels, row);
+                fill_row(tiling->p->kernels, source, plane, first_row + r, s.column * across, pixels, row);
             from[r] = row;
         }
         for (int64_t r = 1; window[1] == 1 && r < window[2]; ++r) /* a line across: from each of its elements */

@@ -239,14 +239,16 @@ typedef struct fc_winograd_transforms {
     fc_winograd_input_fn input;
     fc_winograd_filter_fn filter;
     fc_winograd_output_fn output;
-    fc_winograd_input_fn grad_output; /* tiles of grad_output, of as many pixels as outputs, transformed */
-    fc_winograd_grad_filter_fn grad_filter;
+    fc_winograd_input_fn grad_output;       /* tiles of grad_output, of as many pixels as outputs, transformed; */
+    fc_winograd_grad_filter_fn grad_filter; /* both NULL in forms of the transpose */
 } fc_winograd_transforms;
 
 typedef enum fc_winograd_form_id {
 #define FC_WINOGRAD_FORM(name, axes, outputs, taps, stride, channels, pixels) FC_WINOGRAD_##name,
+#define FC_WINOGRAD_TRANSPOSED(name, outputs, taps, channels) FC_WINOGRAD_##name,
 #include "kernels/winograd_forms.inc"
 #undef FC_WINOGRAD_FORM
+#undef FC_WINOGRAD_TRANSPOSED
     FC_WINOGRAD_FORMS
 } fc_winograd_form_id;
 

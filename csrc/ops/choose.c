@@ -72,8 +72,7 @@ const fc_algorithm *fc_choose_grad_weight(const fc_problem *problem, fc_algorith
     return choose(problem, id, 1);
 }
 
-/* Taps that meet the input, over all output positions. */
-static double valid_multiply_adds(const fc_problem *p) {
+double fc_valid_multiply_adds(const fc_problem *p) {
     double all = (double)p->batch * (double)p->groups * (double)p->in_channels * (double)p->out_channels;
     for (int axis = 0; axis < FC_SPATIAL; ++axis)
         all *= fc_count_axis(p, axis).met;
@@ -87,7 +86,7 @@ fc_status fc_add_choice(const fc_problem *p, fc_algorithm_id asked, int grad_wei
         return FC_UNSUPPORTED;
     for (int id = FC_EXACT + 1; id < FC_ALGORITHM_IDS; ++id)
         choice->cost[id] += fc_algorithm_cost(p, (fc_algorithm_id)id, asked, grad_weight);
-    const double multiply_adds = valid_multiply_adds(p);
+    const double multiply_adds = fc_valid_multiply_adds(p);
     choice->multiply_adds += multiply_adds;
     const size_t packed = grad_weight ? 0 : algorithm->packed_bytes(p);
     const size_t scratch = grad_weight ? algorithm->grad_weight_scratch_bytes(p, threads)
@@ -108,7 +107,7 @@ int fc_runs_dense(const fc_problem *problem, const fc_options *options) {
 
 void fc_choose_dense(const fc_problem *problem, fc_conv_choice *choice) {
     choice->algorithm = FC_IM2COL;
-    choice->multiply_adds = valid_multiply_adds(problem);
+    choice->multiply_adds = fc_valid_multiply_adds(problem);
     choice->cost[FC_IM2COL] = choice->multiply_adds / (double)fc_max(problem->batch, 1) / problem->kernels->lanes;
 }
 

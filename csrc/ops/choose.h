@@ -20,6 +20,8 @@ fc_status fc_add_choice(const fc_problem *problem, fc_algorithm_id asked, int gr
 /* Whether a gradient is computed as that of a dense layer, which it is. */
 int fc_runs_dense(const fc_problem *problem, const fc_options *options);
 void fc_choose_dense(const fc_problem *problem, fc_conv_choice *choice);
+/* Taps that meet the input, over all output positions. */
+double fc_valid_multiply_adds(const fc_problem *problem);
 /* Threads worth waking for a problem. */
 int fc_worthwhile_threads(const fc_problem *problem, int threads);
 

@@ -1,9 +1,10 @@
-/* Transposed convolution: the gradient of a convolution in its input, with a bias. Four ways:
+/* Transposed convolution: the gradient of a convolution in its input, with a bias. Five ways:
  *
  * In phases: a forward of grad_output with channels of the weights swapped and taps turned; with stride s it falls apart
  * into s problems an axis (one for each residue of the input position) of stride 1, each with every s-th tap: nothing is
  * multiplied by the zeros of a stretched grad_output. All at once, as a product and a sum of patches
- * (algorithms/col2im.h), where that costs less. Depthwise with stride 2, woven (algorithms/depthwise_grad_input.c). And a
+ * (algorithms/col2im.h), where that costs less. In tiles of all phases by Winograd's algorithm, for 3x3 and 4x4 with
+ * stride 2 (kernels/winograd_transposed.inc). Depthwise with stride 2, woven (algorithms/depthwise_grad_input.c). And a
  * dense layer as one product over all images (algorithms/dense.h).
  */
 #include "ops/transposed.h"
@@ -11,9 +12,12 @@
 #include "algorithms/col2im.h"
 #include "algorithms/cost.h"
 #include "algorithms/dense.h"
+#include "algorithms/winograd.h"
 #include "ops/choose.h"
 
-typedef enum way { IN_PHASES, AT_ONCE, WOVEN, DENSE } way;
+#include <math.h>
+
+typedef enum way { IN_PHASES, AT_ONCE, IN_TILES, WOVEN, DENSE } way;
 
 /* Input positions residue, residue + stride, ... of one axis, as a stride-1 correlation of grad_output: the taps that
  * reach them are first, first + step, ... (0 to `taps` of them), in reverse. */
@@ -42,19 +46,30 @@ static phase_axis phase_of(const fc_problem *whole, int axis, int64_t residue) {
     return phase;
 }
 
-/* The forward problem of one phase; `whole` is the forward problem that is being transposed. */
-static fc_problem phase_problem(const fc_problem *whole, const int64_t residue[FC_SPATIAL]) {
+/* Input and output exchanged; `whole` is the forward problem that is being transposed. */
+static fc_problem tile_problem(const fc_problem *whole) {
     fc_problem p = *whole;
+    p.transposed = 1;
     p.in_channels = whole->out_channels;
     p.out_channels = whole->in_channels;
-    p.plane_stride = 1;
     p.x = whole->y;
     p.y = whole->x;
     p.w.in = whole->w.out;
     p.w.out = whole->w.in;
     for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-        const phase_axis phase = phase_of(whole, axis, residue[axis]);
         p.in_size[axis] = whole->out_size[axis];
+        p.out_size[axis] = whole->in_size[axis];
+    }
+    return p;
+}
+
+/* The forward problem of one phase. */
+static fc_problem phase_problem(const fc_problem *whole, const int64_t residue[FC_SPATIAL]) {
+    fc_problem p = tile_problem(whole);
+    p.transposed = 0;
+    p.plane_stride = 1;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis) {
+        const phase_axis phase = phase_of(whole, axis, residue[axis]);
         p.out_size[axis] = phase.positions;
         p.kernel[axis] = phase.taps;
         p.stride[axis] = 1;
@@ -102,17 +117,29 @@ static double phase_cost(const fc_problem *p, fc_algorithm_id asked, int strided
     return cost;
 }
 
-/* Whether a product and a sum of patches stand for all phases. */
-static int is_cheaper_at_once(const fc_problem *whole, fc_algorithm_id asked) {
-    if ((asked != FC_IM2COL && asked != FC_AUTO && asked != FC_EXACT) || !fc_col2im_supports(whole))
-        return 0;
-    double phases = 0;
+static double phases_cost(const fc_problem *whole, fc_algorithm_id asked) {
+    double cost = 0;
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
         const fc_problem p = phase_problem(whole, residue);
-        phases += phase_cost(&p, asked, whole->stride[2] > 1);
+        cost += phase_cost(&p, asked, whole->stride[2] > 1);
     } while (next_phase(whole, residue));
-    return fc_col2im_cost(whole) < phases;
+    return cost;
+}
+
+/* What a product and a sum of patches cost, which may stand for all phases; infinity where they may not. */
+static double at_once_cost(const fc_problem *whole, fc_algorithm_id asked) {
+    const int may = (asked == FC_IM2COL || asked == FC_AUTO || asked == FC_EXACT) && fc_col2im_supports(whole);
+    return may ? fc_col2im_cost(whole) : INFINITY;
+}
+
+/* The same of tiles. */
+static double tiles_cost(const fc_problem *whole, fc_algorithm_id asked) {
+    const fc_problem p = tile_problem(whole);
+    if ((asked != FC_WINOGRAD && asked != FC_AUTO) || !fc_winograd_supports(&p) ||
+        (asked == FC_AUTO && !fc_winograd_algorithm.by_default(&p)))
+        return INFINITY;
+    return fc_winograd_algorithm.forward_cost(&p);
 }
 
 static way way_of(const fc_problem *whole, const fc_options *options) {
@@ -120,7 +147,12 @@ static way way_of(const fc_problem *whole, const fc_options *options) {
         return DENSE;
     if ((fc_is_policy(options) || options->algorithm == FC_DEPTHWISE) && fc_depthwise_fits_grad_input(whole))
         return WOVEN;
-    return is_cheaper_at_once(whole, asked_of_phases(whole, options)) ? AT_ONCE : IN_PHASES;
+    const fc_algorithm_id asked = asked_of_phases(whole, options);
+    const double at_once = at_once_cost(whole, asked), tiles = tiles_cost(whole, options->algorithm);
+    if (isinf(at_once) && isinf(tiles))
+        return IN_PHASES;
+    const double phases = options->algorithm == FC_WINOGRAD ? INFINITY : phases_cost(whole, asked);
+    return tiles < fmin(at_once, phases) ? IN_TILES : at_once < phases ? AT_ONCE : IN_PHASES;
 }
 
 /* What all phases need, or an algorithm that cannot do one. */
@@ -226,6 +258,16 @@ static fc_status run_at_once(const fc_problem *whole, int threads) {
     return FC_OK;
 }
 
+static fc_status run_in_tiles(const fc_problem *whole, int threads) {
+    const fc_problem p = tile_problem(whole);
+    void *block = fc_scratch_take(fc_winograd_algorithm.forward_scratch_bytes(&p, NULL, threads));
+    if (!block)
+        return FC_OUT_OF_MEMORY;
+    fc_winograd_algorithm.forward(&p, NULL, block, threads);
+    fc_scratch_give(block);
+    return FC_OK;
+}
+
 static fc_status run_woven(const fc_problem *whole, int threads) {
     const fc_problem plane = plane_problem(whole, 0);
     size_t bytes = fc_depthwise_grad_input_scratch_bytes(whole);
@@ -252,9 +294,20 @@ fc_status fc_run_transposed(const fc_problem *whole, const fc_options *options) 
         return run_woven(whole, threads);
     case AT_ONCE:
         return run_at_once(whole, threads);
+    case IN_TILES:
+        return run_in_tiles(whole, threads);
     default:
         return run_in_phases(whole, asked_of_phases(whole, options), threads);
     }
+}
+
+static void choose_tiles(const fc_problem *whole, int threads, fc_conv_choice *choice) {
+    const fc_problem p = tile_problem(whole);
+    const size_t bytes = fc_winograd_algorithm.forward_scratch_bytes(&p, NULL, threads);
+    choice->algorithm = FC_WINOGRAD;
+    choice->cost[FC_WINOGRAD] = fc_winograd_algorithm.forward_cost(&p);
+    choice->scratch_bytes = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+    choice->packed_bytes = 0;
 }
 
 fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *options, fc_conv_choice *choice) {
@@ -262,6 +315,11 @@ fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *option
     const way way = way_of(whole, options);
     if (way == DENSE) {
         fc_choose_dense(whole, choice);
+        return FC_OK;
+    }
+    if (way == IN_TILES && options->algorithm == FC_WINOGRAD) {
+        choose_tiles(whole, threads, choice);
+        choice->multiply_adds = fc_valid_multiply_adds(whole);
         return FC_OK;
     }
     const fc_algorithm_id asked = way == WOVEN ? FC_DEPTHWISE : asked_of_phases(whole, options);
@@ -283,5 +341,7 @@ fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *option
         choice->scratch_bytes = (int64_t)fc_col2im_scratch_bytes(whole, threads);
         choice->packed_bytes = 0;
     }
+    if (way == IN_TILES)
+        choose_tiles(whole, threads, choice);
     return FC_OK;
 }

@@ -101,8 +101,15 @@ def _winograd_bound(layer: Conv, name: str) -> tuple[int, Callable[..., Array]]:
     """Roundings, and the sum of magnitudes, of a pass; the gradient of the input has stride 1."""
     pads = tuple(before for before, _ in layer.pads)
     swaps = name == "grad_input"
-    offset = tuple(pad - (taps - 1) if swaps else -pad for pad, taps in zip(pads, layer.kernel_size, strict=True))
+    channels = (layer.filters if swaps else layer.channels) // layer.groups
     size = layer.size if swaps else layer.output_size
+    if swaps and winograd.transposes(layer.kernel_size, layer.strides):
+
+        def of_transpose(image: Array, w: Array) -> Array:
+            return winograd.transposed_magnitude(image, w, tuple(-pad for pad in pads), size, layer.groups)
+
+        return winograd.transposed_roundings(channels) + 1, of_transpose
+    offset = tuple(pad - (taps - 1) if swaps else -pad for pad, taps in zip(pads, layer.kernel_size, strict=True))
     stride = (1,) * layer.rank if swaps else layer.strides
 
     def magnitude(image: Array, w: Array, b: Array | None = None) -> Array:
@@ -112,7 +119,6 @@ def _winograd_bound(layer: Conv, name: str) -> tuple[int, Callable[..., Array]]:
         total = winograd.magnitude(image, w, offset, size, layer.groups, stride)
         return total if b is None else total + np.abs(b).reshape(-1, *(1,) * layer.rank)
 
-    channels = (layer.filters if swaps else layer.channels) // layer.groups
     return winograd.roundings(layer.kernel_size, channels, stride) + 1, magnitude
 
 

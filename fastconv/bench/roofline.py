@@ -35,7 +35,12 @@ def executed_flops(problem: Problem, ran: str) -> float:
     image = layer.size if scatters else layer.output_size
     products = problem.batch * layer.weight_shape[0] * layer.weight_shape[1]
     channels = layer.weight_shape[0] // layer.groups if scatters else layer.weight_shape[1]
+    if scatters and winograd.transposes(layer.kernel_size, layer.strides):
+        products *= (7 if layer.kernel_size[-1] == 3 else 8) ** 2 * math.prod(image[:-2])
+        tiles = (math.ceil((size + before) / 6) for size, (before, _) in zip(image[-2:], layer.pads[-2:], strict=True))
+        return 2.0 * products * math.prod(tiles)
     stride = (1,) * layer.rank if scatters else layer.strides
+    products *= winograd.phases(layer.kernel_size, stride) ** 2
     forms = winograd.forms(layer.kernel_size, channels, stride)
     if problem.pass_name == "grad_weight":
         forms = winograd.gradient_forms(layer.kernel_size, math.prod(image), stride)

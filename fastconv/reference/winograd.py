@@ -15,6 +15,10 @@ first s on, is an image of its own, and so are the taps that meet it: s * s time
 along each axis, stride 1. Taps that the kernel lacks are 0. 7x7 with stride 2 is F(3x3, 4x4) of four times the
 channels.
 
+The transpose of 3x3 and 4x4 with stride 2 makes even outputs, counted from where the first tap meets, of every second
+tap from the first on, odd ones of the others: F(3, 2) of the same inputs each, or F(3, 1), side by side
+(`transposed_matrices`).
+
 The gradient of the taps is the transpose of that: g = G^T ((A y) * (B^T d)), y being the gradient of the outputs.
 Along two axes the transforms are applied to the rows of a tile, then to its columns; taps along depth are added one by
 one, which is F(1, r). The points are 0 and pairs +-p.
@@ -141,6 +145,27 @@ def matrices(outputs: int, taps: int, stride: int = 1) -> tuple[Matrix, Matrix, 
     return at, g, bt
 
 
+def transposed_matrices(taps: int) -> tuple[Matrix, Matrix, Matrix]:
+    """A^T, G and B^T of the transpose with stride 2 along one axis: 6 outputs of 4 inputs, 3 or 4 taps."""
+    at: Matrix = [[] for _ in range(6)]
+    g: Matrix = []
+    bt: Matrix = []
+    for first in range(2):
+        own = range(first, taps, 2)[::-1]  # the last tap meets the first input
+        parts = _toom_cook(3, 2) if len(own) == 2 else matrices(3, 1)
+        for output, row in enumerate(at):
+            row += parts[0][output // 2] if output % 2 == first else [Fraction(0)] * len(parts[0][0])
+        g += [_spread(row, own, taps) for row in parts[1]]
+        bt += [_spread(row, range(4 - len(row), 4), 4) for row in parts[2]]
+    return at, g, bt
+
+
+def transposes(kernel_size: tuple[int, ...], stride: tuple[int, ...]) -> bool:
+    """Whether the transpose of a convolution has tiles of its own, of all phases."""
+    flat = {*kernel_size[:-2], *stride[:-2]} <= {1}
+    return flat and tuple(kernel_size[-2:]) in ((3, 3), (4, 4)) and tuple(stride[-2:]) == (2, 2)
+
+
 def _spread(row: list[Fraction], places: range, length: int) -> list[Fraction]:
     """The elements of a row at some places, zeros at the others."""
     result = [Fraction(0)] * length
@@ -183,6 +208,17 @@ def is_exact(outputs: int, taps: int, stride: int = 1) -> bool:
     )
 
 
+def is_exact_transpose(taps: int) -> bool:
+    """The same of the transpose with stride 2: input i and tap j make output 2 (i - 1) + j."""
+    at, g, bt = transposed_matrices(taps)
+    return all(
+        sum(at[k][i] * g[i][j] * bt[i][d] for i in range(len(bt))) == (1 if k == 2 * (d - 1) + j else 0)
+        for k in range(6)
+        for j in range(taps)
+        for d in range(4)
+    )
+
+
 def roundings(kernel_size: tuple[int, ...], channels: int, stride: tuple[int, ...] | None = None) -> int:
     """At most so many roundings on the way of any term, from the operands to the result.
 
@@ -212,6 +248,11 @@ def gradient_roundings(
             pairs = (outputs + taps - 2) // 2
             count += 2 * pairs + outputs + (pairs + 4) if step == 1 else 3
     return count
+
+
+def transposed_roundings(channels: int) -> int:
+    """Count as `roundings` does for the transpose: 1 in B^T, 2 in G and 2 in A^T along each of two axes."""
+    return min(channels, SUM) + -(-channels // SUM) + 2 * 5
 
 
 def _tiles(image: NDArray[Any], axis: int, first: int, count: int, step: int, window: int) -> NDArray[Any]:
@@ -292,6 +333,51 @@ def magnitude(
     y = m.transpose(0, 1, 2, *order)
     sizes = [y.shape[3 + 2 * each] * y.shape[4 + 2 * each] for each in range(rank)]
     return y.reshape(len(input), len(weight), *sizes)[(..., *(slice(size) for size in output_size))]
+
+
+def transposed_magnitude(
+    input: NDArray[Any], weight: NDArray[Any], offset: tuple[int, ...], output_size: tuple[int, ...], groups: int = 1
+) -> NDArray[np.float64]:
+    """Sum the absolute values of all that is added to make the transpose, as `magnitude` does.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, K, *spatial)
+    weight : ndarray, shape (K, C / groups, *kernel_size)
+    offset : tuple of int
+        Along each axis, the output position that the first tap makes of the first input: minus the padding.
+    output_size : tuple of int
+    groups : int
+
+    Returns
+    -------
+    ndarray, shape (N, C, *output_size)
+    """
+    rank = len(output_size)
+    v, u = (np.abs(array.astype(np.float64)) for array in (input, weight))
+    v = v.reshape(len(v), groups, -1, *v.shape[2:])
+    u = u.reshape(groups, -1, *u.shape[1:])
+    back = []
+    for axis in range(rank):
+        if axis < rank - 2:  # depth, of one tap
+            at = g = bt = np.ones((1, 1))
+            tiles, first, step = output_size[axis], 0, 1
+        else:
+            exact = transposed_matrices(weight.shape[2 + axis])
+            at, g, bt = (np.abs(np.array(matrix, np.float64)) for matrix in exact)
+            tiles, first, step = -(-(output_size[axis] - offset[axis]) // len(at)), -1, 3
+        v = _tiles(v, 3 + axis, first, tiles, step, bt.shape[1]) @ bt.T
+        u = np.moveaxis(u, 3, -1) @ g.T
+        back.append(at)
+    letters = "xyz"[:rank]
+    m = np.einsum(f"ngk...{letters},gkc{letters}->ngc...{letters}", v, u, optimize=True)
+    for at in back:
+        m = np.moveaxis(m, 3 + rank, -1) @ at.T
+    order = [axis for each in range(rank) for axis in (3 + each, 3 + rank + each)]
+    y = m.transpose(0, 1, 2, *order)
+    sizes = [y.shape[3 + 2 * each] * y.shape[4 + 2 * each] for each in range(rank)]
+    y = y.reshape(len(input), -1, *sizes)
+    return y[(..., *(slice(-before, -before + size) for before, size in zip(offset, output_size, strict=True)))]
 
 
 def gradient_magnitude(
