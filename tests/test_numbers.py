@@ -226,6 +226,8 @@ TILED = (
     Conv(sizes=(14, 15), channels=17, filters=9, kernel=5, padding=2),
     Conv(sizes=(14, 15), channels=17, filters=9, kernel=(1, 7), padding=(0, 3)),
     Conv(sizes=(14, 15), channels=17, filters=9, kernel=3, padding=1, stride=2),
+    Conv(sizes=(21, 22), channels=4, filters=9, kernel=7, padding=3, stride=2),
+    Conv(sizes=(31, 32), channels=3, filters=9, kernel=11, padding=2, stride=4),
 )
 
 

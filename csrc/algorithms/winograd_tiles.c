@@ -24,10 +24,14 @@ static const struct {
 #undef FC_WINOGRAD_TRANSPOSED
 };
 
+/* ceil(count / phases); this runs in every call, and a division would be a tenth of a small one. */
+static int64_t in_phase(int64_t count, int64_t phases) { return phases == 1 ? count : fc_ceil_div(count, phases); }
+
 /* The form of a problem done by so many phases, -1: there is none; enough: whether it has the channels, or pixels. */
 static int form_by_phases(const fc_problem *p, int64_t phases, int grad_weight, int *enough) {
     const int axes = (p->kernel[1] > 1) + (p->kernel[2] > 1);
-    const int64_t taps = fc_ceil_div(fc_max(p->kernel[1], p->kernel[2]), phases), stride = p->plane_stride / phases;
+    const int64_t taps = in_phase(fc_max(p->kernel[1], p->kernel[2]), phases);
+    const int64_t stride = in_phase(p->plane_stride, phases);
     const int64_t pixels = fc_product(p->out_size[1], p->out_size[2]);
     const int64_t terms = fc_product(p->in_channels, fc_product(p->kernel[1], p->kernel[2])); /* of a plane */
     int found = -1;
@@ -44,8 +48,8 @@ static int form_by_phases(const fc_problem *p, int64_t phases, int grad_weight, 
 
 /* Tiles along an axis; depth, and an axis of one tap, have tiles of one output. */
 static void plain_axis(fc_winograd_form *form, const fc_problem *p, int axis, int64_t edge) {
-    const int64_t taps = axis > 0 ? fc_ceil_div(p->kernel[axis], form->phases) : 1;
-    const int64_t step = axis > 0 ? p->plane_stride / form->phases : p->stride[axis];
+    const int64_t taps = axis > 0 ? in_phase(p->kernel[axis], form->phases) : 1;
+    const int64_t step = axis > 0 ? in_phase(p->plane_stride, form->phases) : p->stride[axis];
     edge = taps > 1 ? edge : 1;
     form->taps *= taps;
     form->edge[axis] = edge;
@@ -72,12 +76,12 @@ static void transposed_axis(fc_winograd_form *form, const fc_problem *p, int axi
 }
 
 int fc_winograd_find_form(const fc_problem *p, int grad_weight, fc_winograd_form *form) {
+    if (p->kernel[1] == 1 && p->kernel[2] == 1)
+        return 0;
     int64_t phases = 1;
     int enough, found = form_by_phases(p, phases, grad_weight, &enough);
-    if (found < 0 && !p->transposed) {
-        phases = phases_of(p);
+    if (found < 0 && !p->transposed && (phases = phases_of(p)) > 1)
         found = form_by_phases(p, phases, grad_weight, &enough);
-    }
     if (found < 0)
         return 0;
     *form = (fc_winograd_form){.id = (fc_winograd_form_id)found,

@@ -317,12 +317,9 @@ fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *option
         fc_choose_dense(whole, choice);
         return FC_OK;
     }
-    if (way == IN_TILES && options->algorithm == FC_WINOGRAD) {
-        choose_tiles(whole, threads, choice);
-        choice->multiply_adds = fc_valid_multiply_adds(whole);
-        return FC_OK;
-    }
-    const fc_algorithm_id asked = way == WOVEN ? FC_DEPTHWISE : asked_of_phases(whole, options);
+    const fc_algorithm_id asked = way == WOVEN      ? FC_DEPTHWISE
+                                  : way == IN_TILES ? FC_EXACT /* phases beside it, to compare with */
+                                                    : asked_of_phases(whole, options);
     double heaviest = -1;
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
