@@ -22,6 +22,8 @@ def pads_before(geometry: Conv | Transpose) -> tuple[int, ...]:
     """Of a kernel with dilation 1."""
     if geometry.padding == "same":
         axes = zip(geometry.sizes, geometry.kernel_shape, _each(geometry.stride, geometry.rank), strict=True)
+        if geometry.stem == "conv_transpose":
+            return tuple(max(taps - step, 0) // 2 for _, taps, step in axes)
         return tuple(max((-(-size // step) - 1) * step + taps - size, 0) // 2 for size, taps, step in axes)
     if geometry.padding == "valid":
         return (0,) * geometry.rank
