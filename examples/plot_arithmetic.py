@@ -103,10 +103,13 @@ for ax, (title, (layers, (_, size, _))), picture in zip(axes, nets.items(), (dig
     fields = receptive_field(sliding, size)
     # Black becomes grey: on it the blue of the last pool is seen as well as the yellow of the first layer.
     ax.imshow(picture[:size, :size], cmap="gray", vmin=-picture.max(), extent=(0, size, size, 0))
-    for row, field, shade in zip(tables[title], fields, np.linspace(1, 0, len(fields)), strict=False):
+    # Small squares lie on large ones, and are thinner: where sides meet, both are seen.
+    for depth, (row, field) in enumerate(zip(tables[title], fields, strict=False)):
         first = field.start + field.jump * (row.output_shape[-1] // 2)
-        colour = plt.colormaps["plasma"](shade)
-        ax.add_patch(Rectangle((first, first), field.size, field.size, fill=False, edgecolor=colour, linewidth=2))
+        colour = plt.colormaps["plasma"](1 - depth / (len(fields) - 1))
+        edge = {"edgecolor": colour, "linewidth": 1.5 + 0.3 * depth, "zorder": 20 - depth, "label": row.name}
+        ax.add_patch(Rectangle((first, first), field.size, field.size, fill=False, **edge))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, fontsize=8, frameon=False, handlelength=1)
     ax.set(xlim=(-0.02 * size, 1.02 * size), ylim=(1.02 * size, -0.02 * size))
     ax.set_title(f"{title}\nfields of {', '.join(str(field.size) for field in fields)}", fontsize=10)
     ax.axis("off")

@@ -43,7 +43,7 @@ def slide(stride=1, padding=0):
     inputs = board(left, f"image 5x5, padding {padding}, stride {stride}", framed)
     for place, text in inputs.items():
         if not all(padding <= index < padding + 5 for index in place):
-            text.set_color("0.7")
+            text.set_color("0.45")
     left.add_patch(Rectangle((padding, padding), 5, 5, fill=False, linewidth=2, zorder=3))
     sums = board(right, f"output {len(output)}x{len(output)}", output)
     window = left.add_patch(Rectangle((0, 0), 3, 3, color="C0", alpha=0.3))
@@ -58,7 +58,7 @@ def slide(stride=1, padding=0):
         window.set_xy((x, y))
         here.set_xy((column, row))
         for weight, (down, across) in zip(weights, np.ndindex(3, 3), strict=True):
-            weight.set_position((x + across + 0.95, y + down + 0.97))
+            weight.set_position((x + across + 0.9, y + down + 0.95))
         for (r, c), text in sums.items():
             text.set_visible((r, c) <= (row, column))
         terms = [f"{number}·{weight}" for number, weight in zip(seen.flat, kernel.flat, strict=True) if number * weight]
@@ -76,7 +76,7 @@ def slide(stride=1, padding=0):
 # ----------
 #
 # The window stays inside the image. A window of 3 has 5 - 3 + 1 = 3 places along an axis of 5. Small blue numbers are
-# the filter's weights.
+# the filter's weights; products with a zero are left out below.
 
 inside = slide()
 assert output_size(5, 3) == 3
