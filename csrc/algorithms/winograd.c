@@ -339,7 +339,7 @@ static double forward_cost(const fc_problem *p) {
     const double panels = (double)fc_panel_count(p->kernels, p->out_channels);
     const double lines = depths * (double)(fc_ceil_div(p->groups * form.channels * kernels->itemsize, LINE)) *
                          (double)(LINE / (kernels->lanes * kernels->itemsize));
-    const double sums = depths * (double)fc_ceil_div(form.channels, fc_winograd_weights_of(p).sum);
+    const double sums = depths * (double)fc_ceil_div(form.channels, fc_winograd_sum(form.channels));
     const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
     const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
     const double input = FC_COST_WINOGRAD_INPUT * lines * tiles * (double)form.input_elements;

@@ -87,6 +87,8 @@ typedef struct fc_winograd_weights {
     int64_t panels;        /* of a group */
 } fc_winograd_weights;
 
+/* Channels whose products are added in one sum. */
+int64_t fc_winograd_sum(int64_t channels);
 fc_winograd_weights fc_winograd_weights_of(const fc_problem *p);
 int64_t fc_winograd_weights_bytes(const fc_winograd_weights *w);
 /* Of the largest chunk, lines of `line` bytes. */

@@ -10,9 +10,11 @@ enum {
     MOST_LINE = 64 * FC_MAX_TILE_VECTORS
 };
 
+int64_t fc_winograd_sum(int64_t channels) { return fc_channel_block(channels, 1, SUM); }
+
 fc_winograd_weights fc_winograd_weights_of(const fc_problem *p) {
     fc_winograd_weights w = {.p = p, .form = fc_winograd_form_of(p, 0)};
-    w.sum = fc_channel_block(w.form.channels, 1, SUM);
+    w.sum = fc_winograd_sum(w.form.channels);
     w.chunk = fc_min(CHUNK / w.sum * w.sum, w.form.channels);
     w.chunks = fc_ceil_div(w.form.channels, w.chunk);
     w.panels = fc_panel_count(p->kernels, p->out_channels);

@@ -135,6 +135,8 @@ static double at_once_cost(const fc_problem *whole, fc_algorithm_id asked) {
 
 /* The same of tiles. */
 static double tiles_cost(const fc_problem *whole, fc_algorithm_id asked) {
+    if (whole->plane_stride == 1)
+        return INFINITY;
     const fc_problem p = tile_problem(whole);
     if ((asked != FC_WINOGRAD && asked != FC_AUTO) || !fc_winograd_supports(&p) ||
         (asked == FC_AUTO && !fc_winograd_algorithm.by_default(&p)))
