@@ -1,9 +1,9 @@
 /* Gradient of average pooling: the forward run backwards, as sums that are gathered, so that every element is written once.
  *
  * A piece is a band of rows of grad_input, of one plane or channels last of a block of channels; rows too long for a
- * cache are cut into panels. Rows of grad_output are
- * divided by what their windows count for; those whose windows hold a row are added into a line; along the line the same:
- * at stride s the elements of one residue are sums of neighbours, and residues are taken in turn. Accumulator: the dtype.
+ * cache are cut into panels. Rows of grad_output are divided by what their windows count for; those whose windows hold a
+ * row are added into a line; along the line the same: at stride s the elements of one residue are sums of neighbours, and
+ * residues are taken in turn. Accumulator: the dtype.
  */
 #include "ops/pool_spread.h"
 
@@ -61,8 +61,8 @@ static void plan(spread_run *run) {
     const int64_t stride = params->stride[2], most = run->grid.adaptive ? 1 : taps_of(&run->grid, 2, 0);
     run->front = run->grid.adaptive ? 0 : fc_round_up((most - 1) * run->block, lanes);
     const int64_t behind = (x->size[4] - 1 + params->padding[2][0]) / stride + 1 - g->size[4];
-    const int64_t fit_panel = fc_round_up(fc_max(PANEL_BYTES / item / run->block, 4 * lanes), stride);
-    run->columns = fc_min(run->grid.adaptive ? fit_panel / stride * stride : fit_panel, x->size[4]);
+    const int64_t fit_panel = fc_max(PANEL_BYTES / item / run->block, 4 * lanes);
+    run->columns = fc_min(fc_round_up(fit_panel, fc_min(stride, x->size[4])), x->size[4]);
     run->panels = fc_ceil_div(x->size[4], run->columns);
     run->outputs = 0;
     for (int64_t w = 0; w < x->size[4]; w += run->columns)
@@ -249,8 +249,7 @@ static int64_t add_rows(const spread_run *run, const spread_piece *p, const spre
     return groups;
 }
 
-/* A line's zeros are in place: the elements of each row of planes. */
-/* Each row `copies` times, if there are phases. */
+/* A line's zeros are in place: the elements of each row of planes; each row `copies` times, if there are phases. */
 static void spread_planes(const spread_run *run, const spread_piece *p, char *lines, int64_t rows, char *y,
                           ptrdiff_t y_row, int64_t copies, int thread) {
     const fc_kernels *kernels = run->kernels;
