@@ -172,8 +172,8 @@ FC_API fc_status fc_conv_output_size(const int64_t input[FC_SPATIAL], const int6
 
 /* Writes output (N, K, ...) from input (N, C, ...) and weight (K, C / groups, ...):
  * output[n, k, o] = activation(bias[k] + sum over c, t of input[n, c, o * stride + t * dilation - padding] * weight[k, c, t]),
- * c over the channels of k's group. `bias`: K elements, or NULL. With options->packed, `weight` tells sizes alone, though
- * its data is not NULL. */
+ * c over the channels of k's group. `bias`: K elements, or NULL. With options->packed, `weight` is still what was packed:
+ * where sums of FC_WINOGRAD are not finite, it is read again. */
 FC_API fc_status fc_conv_forward(fc_dtype dtype, const fc_tensor *input, const fc_tensor *weight, const fc_vector *bias,
                                  const fc_conv_params *params, const fc_options *options, const fc_tensor *output,
                                  fc_report *report);

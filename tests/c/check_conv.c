@@ -198,7 +198,7 @@ static fc_conv_choice check_choice(const operands *o, const fc_options *options)
     return choice;
 }
 
-/* Packed weights are all that a forward pass reads of them. */
+/* Packed weights are all that a forward pass reads of them, as long as sums are finite. */
 static void check_packed(const operands *o, const fc_options *options) {
     const int64_t bytes = check_choice(o, options).packed_bytes;
     if (options->algorithm <= FC_EXACT || bytes == 0)
