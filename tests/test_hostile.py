@@ -11,6 +11,9 @@ from numpy.testing import assert_array_equal
 
 import fastconv
 
+# What NumPy 2.5 deprecates is what is done to arrays here.
+pytestmark = pytest.mark.filterwarnings("ignore:Setting the (dtype|shape) on a NumPy array:DeprecationWarning")
+
 X, W = np.ones((1, 2, 6, 6), np.float32), np.ones((2, 2, 3, 3), np.float32)
 Y = fastconv.conv2d(X, W)
 
