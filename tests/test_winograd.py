@@ -38,6 +38,10 @@ SPLIT = (
     Conv(sizes=(63, 70), batch=3, channels=3, filters=37, kernel=7, stride=2, padding=3),
     Conv(sizes=(69, 90), batch=3, channels=6, filters=38, groups=2, kernel=11, stride=4, padding=2, last=True),
     Conv(sizes=(5, 30, 31), batch=2, channels=5, filters=20, kernel=(3, 5, 5), stride=2, padding=1),
+    # Few tiles in an image alone, many in a batch.
+    Conv(sizes=(7, 8), batch=6, channels=70, filters=53, padding=1),
+    Conv(sizes=(8, 5), batch=5, channels=102, filters=99, groups=3, padding=1, last=True),
+    Conv(sizes=(1, 3, 4), batch=5, channels=36, filters=33, padding=1),
 )
 
 

@@ -57,12 +57,12 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_PACK_WEIGHT 1.47
 #define FC_COST_PACK_FAR_WEIGHT 1.9 /* more if they fit no cache but the last */
 #define FC_FAR_BYTES (4 << 20)
-#define FC_COST_COPY 0.93 /* contiguous */
-#define FC_COST_COPY_STRIDED 2.2
+#define FC_COST_COPY 0.7 /* contiguous */
+#define FC_COST_COPY_STRIDED 1.3
 #define FC_COST_COPY_TRANSPOSED 4.7
 #define FC_COST_COPY_TRANSPOSED_STRIDED 5.2
-#define FC_COST_COPY_START 192
-#define FC_COST_COPY_ROW 9.6
+#define FC_COST_COPY_START 80
+#define FC_COST_COPY_ROW 4
 #define FC_COST_POINTWISE_COPY 0.94
 #define FC_COST_POINTWISE_COPY_STRIDED 4.35
 #define FC_COST_POINTWISE_COPY_TRANSPOSED 1.1
@@ -91,10 +91,14 @@ static inline double fc_transform_slots(const fc_kernels *kernels) {
 }
 
 #define FC_COST_WINOGRAD_INPUT 14.5
+#define FC_COST_WINOGRAD_PHASED_INPUT 38 /* elements of phases, which are moved one or two at a time */
 #define FC_COST_WINOGRAD_OUTPUT 1.0
 #define FC_COST_WINOGRAD_TAP 8.7
+#define FC_COST_WINOGRAD_PHASED_TAP 21
 #define FC_COST_WINOGRAD_FILTER 3.9
+#define FC_COST_WINOGRAD_READ 2.5   /* more for every block of tiles, from L3 */
 #define FC_COST_WINOGRAD_STORE 0.93 /* an output */
+#define FC_COST_WINOGRAD_FEW 275    /* a filter's elements and their products with a few tiles */
 
 /* ---- the gradient of the weights, fitted to 1500 problems by themselves ---- */
 

@@ -25,10 +25,12 @@
 #include <string.h>
 
 enum {
-    SHARED_PRODUCTS = 56 * 36, /* tiles times elements whose input is transformed first, and weights chunk by chunk */
+    SHARED_PRODUCTS = 56 * 36, /* tiles times elements whose input is transformed first, and weights chunk by chunk; */
+    SHARED_FAR = 90 * 36,      /* where these would be read from L3 for every block */
     MOST_PRODUCTS = 30 * 36,
     LEAST_PRODUCTS = 12 * 36, /* of a block with an input of its own, */
     BLOCK_BYTES = 384 << 10,  /* which should leave room in L2 */
+    MOST_READ = 16 << 20,     /* bytes of transformed weights that L3 holds */
     MOST_MORE = 2 << 20       /* bytes of transformed weights besides four times the weights */
 };
 enum { LINE = FC_WINOGRAD_LINE };
@@ -40,6 +42,7 @@ typedef struct winograd_run {
     int64_t block, blocks;                  /* tiles */
     int64_t channels, line_channels, lines; /* of all groups, of one tap along depth */
     ptrdiff_t element_step, line_step;      /* of transformed input */
+    int few; /* tiles: filters are transformed on the way, packed ones left alone where memory is slower */
     const char *packed;
     char *own;                                /* room for transformed weights, where the caller has none */
     char *shared;                             /* the transformed input, if all tasks share it */
@@ -48,7 +51,22 @@ typedef struct winograd_run {
 
 /* ---- layout ---- */
 
-static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
+/* Whether so few tiles' filters are transformed in registers (kernels/winograd_few.inc). */
+static int are_few(const fc_kernels *kernels, const fc_winograd_form *form, int64_t tiles) {
+    return kernels->winograd_few && form->id == FC_WINOGRAD_plane_f4x3 && form->phases == 1 && tiles <= FC_WINOGRAD_FEW;
+}
+
+static int are_far(const fc_winograd_weights *filters) { return fc_winograd_weights_bytes(filters) > FC_FAR_BYTES; }
+
+/* 1: all tasks share one transformed input. */
+static int64_t blocks_of(const fc_winograd_weights *filters, int64_t lines, int64_t tiles) {
+    if (tiles <= (are_far(filters) ? SHARED_FAR : SHARED_PRODUCTS) / filters->form.elements)
+        return 1;
+    const int64_t products = fc_max(BLOCK_BYTES / (lines * filters->p->kernel[0] * LINE), LEAST_PRODUCTS);
+    return fc_ceil_div(tiles, fc_min(products, MOST_PRODUCTS) / filters->form.elements);
+}
+
+static void plan_blocks(winograd_run *run, const fc_problem *p, const void *packed, int threads) {
     run->p = p;
     run->tiling = fc_winograd_tile(p, 0);
     run->filters = fc_winograd_weights_of(p);
@@ -56,22 +74,23 @@ static void plan_blocks(winograd_run *run, const fc_problem *p, int threads) {
     run->line_channels = LINE / p->kernels->itemsize;
     run->lines = fc_ceil_div(run->channels, run->line_channels);
     run->block = run->tiling.tiles;
-    run->blocks = 1;
-    if (run->tiling.tiles > SHARED_PRODUCTS / run->tiling.form.elements) {
-        const int64_t products = fc_max(BLOCK_BYTES / (run->lines * p->kernel[0] * LINE), LEAST_PRODUCTS);
-        const int64_t most = fc_min(products, MOST_PRODUCTS) / run->tiling.form.elements;
-        run->blocks = fc_ceil_div(run->tiling.tiles, most);
+    run->blocks = blocks_of(&run->filters, run->lines, run->tiling.tiles);
+    if (run->blocks > 1) {
         if (threads > 1)
             run->blocks = fc_round_up(run->blocks, threads);
         run->block = fc_round_up(fc_ceil_div(run->tiling.tiles, run->blocks), p->kernels->tile_rows);
         run->blocks = fc_ceil_div(run->tiling.tiles, run->block);
     }
+    run->few = are_few(p->kernels, &run->tiling.form, run->tiling.tiles) &&
+               (!packed || fc_winograd_weights_bytes(&run->filters) > MOST_READ);
+    if (run->few)
+        run->block = FC_WINOGRAD_FEW;
     run->element_step = (run->block | 1) * LINE;
     run->line_step = fc_sum(fc_product(run->tiling.form.input_elements, run->element_step), LINE);
 }
 
 static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, const void *packed, int threads) {
-    plan_blocks(run, p, threads);
+    plan_blocks(run, p, packed, threads);
     run->packed = packed;
     const int shared = run->blocks == 1;
     const int64_t input = fc_product(fc_product(p->kernel[0], run->lines), run->line_step);
@@ -85,7 +104,8 @@ static void lay_out(winograd_run *run, fc_arena *arena, const fc_problem *p, con
     for (int t = 0; t < threads; ++t) {
         char *own_input = fc_arena_take(arena, shared ? 0 : input, 1);
         char *image = fc_arena_take(arena, FC_WINOGRAD_REACH * FC_WINOGRAD_ROW, (size_t)fc_max(line, LINE));
-        char *weights = fc_arena_take(arena, packed || !shared ? 0 : fc_winograd_chunk_bytes(&run->filters, line), 1);
+        char *weights = fc_arena_take(
+            arena, !shared || (packed && !run->few) ? 0 : fc_winograd_chunk_bytes(&run->filters, line), 1);
         char *sums = fc_arena_take(arena, fc_product(run->tiling.form.elements, run->block | 1), (size_t)line);
         if (!arena->base)
             continue;
@@ -155,6 +175,23 @@ static void multiply(const winograd_run *run, int64_t tiles, const char *input, 
     }
 }
 
+/* The same of a few tiles, over the channels of one sum. */
+static void multiply_few(const winograd_run *run, const char *input, int64_t group, int64_t panel, int64_t depth,
+                         int64_t first, int64_t channels, int accumulate, char *room, char *sums) {
+    const fc_problem *p = run->p;
+    const fc_kernels *kernels = p->kernels;
+    const ptrdiff_t vector = kernels->lanes * kernels->itemsize;
+    const int64_t most = fc_winograd_filters_at_once(p), at = group * run->tiling.form.channels + first;
+    const fc_winograd_chunk chunk = {channels, channels, at % run->line_channels, run->line_step, 0};
+    fc_winograd_filters f;
+    input += at / run->line_channels * run->line_step;
+    fc_winograd_find_filters(&f, p, group, panel, depth, room);
+    for (int64_t c = 0; c < channels; c += most)
+        fc_winograd_gather_filters(&f, first + c, fc_min(most, channels - c), c);
+    for (ptrdiff_t v = 0; v < f.line; v += vector)
+        kernels->winograd_few(&chunk, input, f.first_tap + v, f.axis[2], sums + v, f.line, accumulate);
+}
+
 /* ---- output ---- */
 
 /* Taps of an axis that meet the image at an output position, and the pixels that they meet, one after the other. */
@@ -210,8 +247,8 @@ static void plain_tile(const winograd_run *run, const fc_winograd_segment *s, in
         const int64_t channels = fc_min(most, p->in_channels - c);
         const char *plane = p->x.data + s->n * p->x.batch + group * p->x.group + c * p->x.channel +
                             (s->depth * p->stride[0] + depth + p->offset[0]) * p->x.axis[0];
-        fc_winograd_find_filters(&f, p, group, panel, depth);
-        fc_winograd_gather_filters(&f, c, channels);
+        fc_winograd_find_filters(&f, p, group, panel, depth, NULL);
+        fc_winograd_gather_filters(&f, c, channels, 0);
         const ptrdiff_t vectors = f.line / kernels->itemsize / kernels->lanes;
         for (int64_t row = fc_max(top, 0); row < fc_min(top + edge[1], p->out_size[1]); ++row)
             for (int64_t column = fc_max(left, 0); column < fc_min(left + edge[2], p->out_size[2]); ++column) {
@@ -261,9 +298,16 @@ static void panel_of_block(const winograd_run *run, int64_t begin, int64_t end, 
                            const char *input, int thread) {
     const fc_problem *p = run->p;
     const ptrdiff_t line = fc_winograd_panel_line(p, panel);
-    for (int64_t chunk = 0; chunk < p->kernel[0] * run->filters.chunks; ++chunk) {
-        const int64_t depth = chunk / run->filters.chunks, c = chunk % run->filters.chunks * run->filters.chunk;
-        const int64_t channels = fc_min(run->filters.chunk, run->tiling.form.channels - c);
+    const int64_t size = run->few ? run->filters.sum : run->filters.chunk;
+    const int64_t chunks = fc_ceil_div(run->tiling.form.channels, size);
+    for (int64_t chunk = 0; chunk < p->kernel[0] * chunks; ++chunk) {
+        const int64_t depth = chunk / chunks, c = chunk % chunks * size;
+        const int64_t channels = fc_min(size, run->tiling.form.channels - c);
+        if (run->few) {
+            multiply_few(run, input + depth * run->lines * run->line_step, group, panel, depth, c, channels, chunk > 0,
+                         run->weights[thread], run->sums[thread]);
+            continue;
+        }
         const char *weights = run->weights[thread];
         if (run->packed)
             weights = run->packed + fc_winograd_weights_offset(&run->filters, group, panel, depth, c);
@@ -279,8 +323,11 @@ static void panel_of_block(const winograd_run *run, int64_t begin, int64_t end, 
 
 static void line_task(void *context, int64_t channel_line, int thread) {
     const winograd_run *run = context;
-    transform_input(run, 0, run->tiling.tiles, channel_line, run->shared + channel_line * run->line_step,
-                    run->image[thread]);
+    char *dst = run->shared + channel_line * run->line_step;
+    transform_input(run, 0, run->tiling.tiles, channel_line, dst, run->image[thread]);
+    for (int64_t element = 0; run->few && element < run->tiling.form.elements; ++element) /* tiles that are missing */
+        memset(dst + element * run->element_step + run->tiling.tiles * LINE, 0,
+               (size_t)((run->block - run->tiling.tiles) * LINE));
 }
 
 static void panel_task(void *context, int64_t task, int thread) {
@@ -330,6 +377,7 @@ static int by_default(const fc_problem *p) {
 
 static double forward_cost(const fc_problem *p) {
     const fc_winograd_tiling tiling = fc_winograd_tile(p, 0);
+    const fc_winograd_weights weights = fc_winograd_weights_of(p);
     const fc_winograd_form form = tiling.form;
     const fc_kernels *kernels = p->kernels;
     const double tiles = (double)p->out_size[0] * (double)tiling.rows * (double)tiling.columns;
@@ -342,13 +390,23 @@ static double forward_cost(const fc_problem *p) {
     const double sums = depths * (double)fc_ceil_div(form.channels, fc_winograd_sum(form.channels));
     const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
     const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
-    const double input = FC_COST_WINOGRAD_INPUT * lines * tiles * (double)form.input_elements;
+    const double input = (form.phases > 1 ? FC_COST_WINOGRAD_PHASED_INPUT : FC_COST_WINOGRAD_INPUT) * lines * tiles *
+                         (double)form.input_elements;
     const double output = FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors;
-    const double filters =
-        (FC_COST_WINOGRAD_TAP * (double)form.taps + FC_COST_WINOGRAD_FILTER * elements) * channels * vectors;
-    return fc_transform_slots(kernels) * (input + (double)p->groups * (output + filters)) +
-           (double)p->groups * (FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
-                                FC_COST_WINOGRAD_TILE * begun + FC_COST_WINOGRAD_PANEL * panels * blocks +
+    const double gathered =
+        (form.phases > 1 ? FC_COST_WINOGRAD_PHASED_TAP : FC_COST_WINOGRAD_TAP) * (double)form.taps * channels * vectors;
+    const int few = are_few(kernels, &form, (int64_t)tiles);
+    const int64_t read =
+        blocks_of(&weights, fc_ceil_div(p->groups * form.channels * kernels->itemsize, LINE), (int64_t)tiles);
+    const double transformed =
+        FC_COST_WINOGRAD_FILTER + (read > 1 && are_far(&weights) ? FC_COST_WINOGRAD_READ * (double)read : 0);
+    const double filters = few ? 0 : transformed * elements * channels * vectors;
+    const double products =
+        few ? FC_COST_WINOGRAD_FEW * channels * vectors
+            : FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
+                  FC_COST_WINOGRAD_TILE * begun;
+    return fc_transform_slots(kernels) * (input + (double)p->groups * (output + gathered + filters)) +
+           (double)p->groups * (products + FC_COST_WINOGRAD_PANEL * panels * blocks +
                                 FC_COST_WINOGRAD_STORE * tiles * (double)(form.edge[1] * form.edge[2]) * out);
 }
 

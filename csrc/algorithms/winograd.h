@@ -117,13 +117,17 @@ typedef struct fc_winograd_filters {
     int64_t count;
     ptrdiff_t line, channel_step, axis[FC_SPATIAL], offsets[FC_WINOGRAD_ALL_TAPS];
     const char *first_tap;
+    char *lines; /* `gathered`, or what has room for more */
     char gathered[FC_WINOGRAD_ALL_TAPS * 64 * FC_MAX_TILE_VECTORS] __attribute__((aligned(64)));
 } fc_winograd_filters;
 
-void fc_winograd_find_filters(fc_winograd_filters *f, const fc_problem *p, int64_t group, int64_t panel, int64_t depth);
+/* room: for all channels that will be gathered; NULL: for as many as may be at once. */
+void fc_winograd_find_filters(fc_winograd_filters *f, const fc_problem *p, int64_t group, int64_t panel, int64_t depth,
+                              char *room);
 /* Most channels that may be gathered at once. */
 int64_t fc_winograd_filters_at_once(const fc_problem *p);
-void fc_winograd_gather_filters(fc_winograd_filters *f, int64_t first, int64_t channels);
+/* Behind `held` channels that are gathered already. */
+void fc_winograd_gather_filters(fc_winograd_filters *f, int64_t first, int64_t channels, int64_t held);
 
 /* ---- the gradient of the weights ---- */
 

@@ -69,8 +69,8 @@ int64_t fc_winograd_filters_at_once(const fc_problem *p) {
 }
 
 /* Turned taps, as a gradient has them, are gathered as they lie in memory and read from the last one backwards. */
-void fc_winograd_find_filters(fc_winograd_filters *f, const fc_problem *p, int64_t group, int64_t panel,
-                              int64_t depth) {
+void fc_winograd_find_filters(fc_winograd_filters *f, const fc_problem *p, int64_t group, int64_t panel, int64_t depth,
+                              char *room) {
     const fc_range all[FC_SPATIAL] = {{0, 1}, {0, p->kernel[1]}, {0, p->kernel[2]}};
     const fc_range out = fc_winograd_panel_channels(p, panel);
     const int turned = (p->kernel[1] == 1 || p->w.axis[1] < 0) && (p->kernel[2] == 1 || p->w.axis[2] < 0);
@@ -87,17 +87,18 @@ void fc_winograd_find_filters(fc_winograd_filters *f, const fc_problem *p, int64
     f->axis[0] = 0;
     f->axis[1] = sign * p->kernel[2] * f->line;
     f->axis[2] = sign * f->line;
-    f->first_tap = f->gathered + (turned ? plane_taps(p) - 1 : 0) * f->line;
+    f->lines = room ? room : f->gathered;
+    f->first_tap = f->lines + (turned ? plane_taps(p) - 1 : 0) * f->line;
     fc_fill_offsets(f->offsets, fc_winograd_filters_at_once(p), p->w.in, all, axis);
 }
 
-void fc_winograd_gather_filters(fc_winograd_filters *f, int64_t first, int64_t channels) {
+void fc_winograd_gather_filters(fc_winograd_filters *f, int64_t first, int64_t channels, int64_t held) {
     const fc_kernels *kernels = f->p->kernels;
     const char *sources[MOST_LINE / sizeof(float)];
     for (int64_t k = 0; k < f->count; ++k)
         sources[k] = f->source + k * f->out + first * f->p->w.in;
-    kernels->gather_lanes(f->gathered, f->line, f->line / kernels->itemsize, sources, f->count, f->offsets,
-                          channels * plane_taps(f->p));
+    kernels->gather_lanes(f->lines + held * f->channel_step, f->line, f->line / kernels->itemsize, sources, f->count,
+                          f->offsets, channels * plane_taps(f->p));
 }
 
 /* The taps of one phase of the channel that was gathered; 0 where the filter has none. */
@@ -120,12 +121,12 @@ void fc_winograd_transform_filters(const fc_winograd_weights *w, int64_t group, 
     const int64_t phases = w->form.phases, most = phases > 1 ? 1 : FILTERED, end = first + channels;
     fc_winograd_filters f;
     char taken[FC_WINOGRAD_TAPS * MOST_LINE] __attribute__((aligned(64)));
-    fc_winograd_find_filters(&f, w->p, group, panel, depth);
+    fc_winograd_find_filters(&f, w->p, group, panel, depth, NULL);
     const ptrdiff_t step = fc_winograd_weight_step(channels, f.line);
     for (int64_t c = first, count; c < end; c += count) {
         const int64_t channel = c / (phases * phases);
         count = fc_min((channel + most) * phases * phases, end) - c;
-        fc_winograd_gather_filters(&f, channel, phases > 1 ? 1 : count);
+        fc_winograd_gather_filters(&f, channel, phases > 1 ? 1 : count, 0);
         for (int64_t i = 0; i < count; ++i, dst += f.line)
             if (phases > 1) {
                 take_phase(&f, phases, c + i, taken);

@@ -260,6 +260,12 @@ typedef struct fc_winograd_chunk { /* some channels, the first a lane of the fir
  * weights: lines of the panel, a channel each; sums: lines, a tile each. */
 typedef void (*fc_winograd_tile_fn)(const fc_winograd_chunk *chunk, const char *input, const char *weights, char *sums,
                                     int accumulate, const char *ahead);
+/* The same for all elements of FC_WINOGRAD_FEW tiles, one vector of output channels, the channels of one sum, whose
+ * filters are transformed on the way. Elements of the input and of the sums are FC_WINOGRAD_FEW | 1 of their lines apart.
+ * taps: lines as long as those of the sums, of a channel and then of the next, tap_step: line or -line. */
+typedef void (*fc_winograd_few_fn)(const fc_winograd_chunk *chunk, const char *input, const char *taps,
+                                   ptrdiff_t tap_step, char *sums, ptrdiff_t line, int accumulate);
+enum { FC_WINOGRAD_FEW = 4 };
 
 /* Convolution of single planes (depthwise.inc). Outputs are `rows` x `blocks` vectors of `lanes`; taps are `taps` along the rows' axis, `columns` and `depths` across it. All steps are
  * in bytes. planes: lanes are neighbours of an image row `step` (1 or 2) elements apart, weights are single elements
@@ -366,6 +372,7 @@ typedef struct fc_kernels {
     fc_gemm_tiles_fn gemm_tiles[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
     fc_winograd_tile_fn winograd_tile[FC_MAX_TILE_ROWS][FC_MAX_TILE_VECTORS];
     fc_winograd_transforms winograd[FC_WINOGRAD_FORMS];
+    fc_winograd_few_fn winograd_few; /* of F(4x4, 3x3); NULL: its sums do not fit the registers */
 #define FC_KERNEL(name, type) type name;
 #include "kernels/kernel_list.inc"
 #undef FC_KERNEL
