@@ -148,54 +148,82 @@ typedef struct band { /* output pixels of one image and depth: rows x columns, r
     int64_t depth, row, rows, column, columns, pixels;
 } band;
 
-/* One shifted copy: rows x columns of input elements, `stride` apart, from (row, column) on; 0 outside of the image. */
-static void copy_shifted(const fc_problem *p, char *dst, const char *plane, int64_t row, int64_t column, int64_t rows,
-                         int64_t columns) {
-    const ptrdiff_t item = p->kernels->itemsize;
+/* A shifted copy, of any channel: where its first element lies in a plane, and what zeros lie around. */
+typedef struct shifted_copy {
+    ptrdiff_t first;
+    fc_padded_copy copy;
+} shifted_copy;
+
+/* rows x columns of input elements, `stride` apart, from (row, column) on. */
+static shifted_copy shifted_at(const fc_problem *p, int64_t row, int64_t column, int64_t rows, int64_t columns) {
     const int64_t sh = p->stride[1], sw = p->stride[2];
     const int64_t r0 = fc_min(fc_max(fc_ceil_div(-row, sh), 0), rows);
     const int64_t r1 = fc_max(fc_min(fc_ceil_div(p->in_size[1] - row, sh), rows), r0);
     const int64_t c0 = fc_min(fc_max(fc_ceil_div(-column, sw), 0), columns);
     const int64_t c1 = fc_max(fc_min(fc_ceil_div(p->in_size[2] - column, sw), columns), c0);
-    const ptrdiff_t line = columns * item;
-    if (c0 > 0 || c1 < columns) {
-        memset(dst, 0, (size_t)(rows * line));
-    } else {
-        memset(dst, 0, (size_t)(r0 * line));
-        memset(dst + r1 * line, 0, (size_t)((rows - r1) * line));
+    const ptrdiff_t line = columns * p->kernels->itemsize;
+    shifted_copy shifted = {
+        .first = (row + r0 * sh) * p->x.axis[1] + (column + c0 * sw) * p->x.axis[2],
+        .copy = {.dst_row = line,
+                 .src_row = sh * p->x.axis[1],
+                 .src_column = sw * p->x.axis[2],
+                 .top = r0,
+                 .rows = r1 - r0,
+                 .bottom = rows - r1,
+                 .before = c0,
+                 .count = c1 - c0,
+                 .width = columns},
+    };
+    if (c0 == 0 && c1 == columns && shifted.copy.src_column == p->kernels->itemsize && shifted.copy.src_row == line) {
+        shifted.copy.top = shifted.copy.bottom = 0; /* one run */
+        shifted.copy.rows = 1;
+        shifted.copy.before = r0 * columns;
+        shifted.copy.count = (r1 - r0) * columns;
+        shifted.copy.width = rows * columns;
     }
-    const char *src = plane + (row + r0 * sh) * p->x.axis[1] + (column + c0 * sw) * p->x.axis[2];
-    fc_matrix to = {dst + r0 * line + c0 * item, line, item},
-              from = {(char *)src, sh * p->x.axis[1], sw * p->x.axis[2]};
-    if (c0 == 0 && c1 == columns && from.column == item && from.row == line)
-        p->kernels->copy_matrix(to, from, 1, (r1 - r0) * columns); /* one run */
-    else
-        p->kernels->copy_matrix(to, from, r1 - r0, c1 - c0);
+    return shifted;
 }
 
+/* All copies of some channels; which, of a tap, is the same for each of them. */
 static void make_copies(const im2col_run *run, const band *b, int64_t channel, int64_t channels, char *copies) {
+    enum { TOGETHER = 16 }; /* of one channel, whose plane stays in L1 */
     const fc_problem *p = run->p;
     const ptrdiff_t bytes = run->pitch * p->kernels->itemsize;
-    for (int64_t c = 0; c < channels; ++c)
-        for (int64_t d = 0; d < p->kernel[0]; ++d) {
+    const int64_t rows = b->rows + run->halo, all = run->residues * p->kernel[2];
+    shifted_copy shifted[TOGETHER];
+    for (int64_t first = 0; first < all; first += TOGETHER) {
+        const int64_t count = fc_min(TOGETHER, all - first);
+        for (int64_t i = 0; i < count; ++i) {
+            /* With shared rows copy r starts at the residue of tap row r, else at tap row r itself. */
+            const int64_t r = (first + i) / p->kernel[2], w = (first + i) % p->kernel[2];
+            const int64_t shift = run->shared_rows ? r * p->dilation[1] % p->stride[1] : r * p->dilation[1];
+            shifted[i] = shifted_at(p, b->row * p->stride[1] + shift + p->offset[1],
+                                    b->column * p->stride[2] + w * p->dilation[2] + p->offset[2], rows, b->columns);
+        }
+        for (int64_t plane = 0; plane < channels * p->kernel[0]; ++plane) {
+            const int64_t c = plane / p->kernel[0], d = plane % p->kernel[0];
             const int64_t depth = b->depth * p->stride[0] + d * p->dilation[0] + p->offset[0];
-            const char *plane = b->image + (channel + c) * p->x.channel + depth * p->x.axis[0];
-            for (int64_t r = 0; r < run->residues; ++r) {
-                /* With shared rows copy r starts at the residue of tap row r, else at tap row r itself. */
-                const int64_t shift = run->shared_rows ? r * p->dilation[1] % p->stride[1] : r * p->dilation[1];
-                const int64_t row = b->row * p->stride[1] + shift + p->offset[1];
-                for (int64_t w = 0; w < p->kernel[2]; ++w, copies += bytes) {
-                    const int64_t column = b->column * p->stride[2] + w * p->dilation[2] + p->offset[2];
-                    const int64_t rows = b->rows + run->halo, elements = rows * b->columns;
-                    memset(copies + elements * p->kernels->itemsize, 0,
-                           (size_t)((p->kernels->lanes - 1) * p->kernels->itemsize)); /* the rest of a last vector */
-                    if (depth < 0 || depth >= p->in_size[0])
-                        memset(copies, 0, (size_t)(elements * p->kernels->itemsize));
-                    else
-                        copy_shifted(p, copies, plane, row, column, rows, b->columns);
-                }
+            const char *src = b->image + (channel + c) * p->x.channel + depth * p->x.axis[0];
+            char *dst = copies + (plane * all + first) * bytes;
+            if (depth < 0 || depth >= p->in_size[0]) {
+                memset(dst, 0, (size_t)(count * bytes));
+                continue;
+            }
+            for (int64_t i = 0; i < count; ++i, dst += bytes) {
+                shifted[i].copy.dst = dst;
+                shifted[i].copy.src = src + shifted[i].first;
+                p->kernels->copy_padded(&shifted[i].copy);
             }
         }
+    }
+}
+
+/* Zeros behind all copies that a band may have: the rest of a last vector. */
+static void clear_ends(const im2col_run *run, const band *b, char *copies) {
+    const ptrdiff_t item = run->p->kernels->itemsize;
+    copies += (b->rows + run->halo) * b->columns * item;
+    for (int64_t i = 0; i < run->block * copies_a_channel(run); ++i)
+        memset(copies + i * run->pitch * item, 0, (size_t)((run->p->kernels->lanes - 1) * item));
 }
 
 static void fill_copy_offsets(const im2col_run *run, ptrdiff_t *table, int64_t columns) {
@@ -247,6 +275,7 @@ static void forward_task(void *context, int64_t task, int thread) {
     panel.lane_offsets = lane_offsets;
     const int64_t rest = fc_panel_dotted(p, b.pixels, fc_ceil_div(p->in_channels, run->block));
     const int64_t whole = b.pixels - rest;
+    clear_ends(run, &b, copies);
 
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const int64_t channels = fc_min(run->block, p->in_channels - c);
