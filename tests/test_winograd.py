@@ -24,7 +24,12 @@ from fastconv._types import Array
 from fastconv.reference import winograd
 
 ROOT = Path(__file__).resolve().parents[1]
+FAR = (  # transformed weights that lie in memory, and in L3: of few tiles, and of tiles that share an input
+    Conv(sizes=(5, 7), batch=2, channels=352, filters=353, padding=1),
+    Conv(sizes=(29, 31), batch=2, channels=177, filters=176, padding=1),
+)
 SPLIT = (
+    *FAR,
     Conv(sizes=(29, 31), batch=5, channels=20, filters=37, padding=1),
     Conv(sizes=(14, 13), batch=3, channels=70, filters=50, padding=1, last=True),
     Conv(sizes=(29, 31), batch=3, channels=48, filters=37, padding=1),
@@ -87,6 +92,13 @@ def test_same_bits_for_any_threads_and_batch_and_with_a_plan(
         weight, bias = operands["weight"], operands["bias"]
         plan = fastconv.ConvPlan(weight, bias, geometry.stride, geometry.padding, 1, geometry.groups, **options)
         assert_identical(plan(operands["input"]), results[0], "of a plan")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("geometry", [Conv(**{**vars(each), "batch": 1}) for each in FAR], ids=str)
+def test_weights_that_caches_do_not_hold(isa: str, geometry: Conv, dtype: str) -> None:
+    check(Case(geometry, "forward", dtype, isa, "winograd"))
+    check(Case(geometry, "grad_input", dtype, isa, "winograd"))
 
 
 def spoiled(

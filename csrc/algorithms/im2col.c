@@ -184,9 +184,9 @@ static shifted_copy shifted_at(const fc_problem *p, int64_t row, int64_t column,
     return shifted;
 }
 
-/* All copies of some channels; which, of a tap, is the same for each of them. */
+/* All copies of some channels; where that of a tap begins and ends is the same for each of them. */
 static void make_copies(const im2col_run *run, const band *b, int64_t channel, int64_t channels, char *copies) {
-    enum { TOGETHER = 16 }; /* of one channel, whose plane stays in L1 */
+    enum { TOGETHER = 16 }; /* copies made of one channel, while its plane is in L1 */
     const fc_problem *p = run->p;
     const ptrdiff_t bytes = run->pitch * p->kernels->itemsize;
     const int64_t rows = b->rows + run->halo, all = run->residues * p->kernel[2];

@@ -10,10 +10,11 @@
  *     weights   [group][panel][chunk][element][channel][panel lanes]
  *     sums      [element][tile][panel lanes]            of one panel, in L2 until they are transformed back
  *
- * Taps along depth are more channels: those of another plane of the input. Tiles are numbered across rows, depths and the batch, and worked on in blocks. With few tiles (one block) the input is
- * transformed first, then each panel of weights chunk by chunk just before use, so that the up to 4 times larger weights
- * never exist; with many, the weights come first and each task transforms a block of its own. Neither changes a bit: an
- * output depends on its tile and its filter alone.
+ * Taps along depth are more channels: those of another plane of the input. Tiles are numbered across rows, depths and the
+ * batch, and worked on in blocks. With one block the input is transformed first, then each panel of weights chunk by chunk
+ * just before use, so that the up to 4 times larger weights never exist; with many, the weights come first and each task
+ * transforms a block of its own. Weights of up to FC_WINOGRAD_FEW tiles are transformed in registers, packed ones left
+ * alone where they are more than L3 holds. None of it changes a bit: an output depends on its tile and its filter alone.
  *
  * The accumulator is the dtype, started anew every SUM channels, which with the interpolation points
  * (winograd_points.py) keeps the error near that of plain sums. A tile whose sums are not finite is computed again by
@@ -42,7 +43,7 @@ typedef struct winograd_run {
     int64_t block, blocks;                  /* tiles */
     int64_t channels, line_channels, lines; /* of all groups, of one tap along depth */
     ptrdiff_t element_step, line_step;      /* of transformed input */
-    int few; /* tiles: filters are transformed on the way, packed ones left alone where memory is slower */
+    int few;                                /* tiles: weights are transformed in registers */
     const char *packed;
     char *own;                                /* room for transformed weights, where the caller has none */
     char *shared;                             /* the transformed input, if all tasks share it */
@@ -58,9 +59,10 @@ static int are_few(const fc_kernels *kernels, const fc_winograd_form *form, int6
 
 static int are_far(const fc_winograd_weights *filters) { return fc_winograd_weights_bytes(filters) > FC_FAR_BYTES; }
 
-/* 1: all tasks share one transformed input. */
-static int64_t blocks_of(const fc_winograd_weights *filters, int64_t lines, int64_t tiles) {
-    if (tiles <= (are_far(filters) ? SHARED_FAR : SHARED_PRODUCTS) / filters->form.elements)
+/* 1: all tasks, one a panel, share one transformed input. */
+static int64_t blocks_of(const fc_winograd_weights *filters, int64_t lines, int64_t tiles, int threads) {
+    const int enough = filters->p->groups * filters->panels >= threads;
+    if (tiles <= (enough && are_far(filters) ? SHARED_FAR : SHARED_PRODUCTS) / filters->form.elements)
         return 1;
     const int64_t products = fc_max(BLOCK_BYTES / (lines * filters->p->kernel[0] * LINE), LEAST_PRODUCTS);
     return fc_ceil_div(tiles, fc_min(products, MOST_PRODUCTS) / filters->form.elements);
@@ -74,7 +76,7 @@ static void plan_blocks(winograd_run *run, const fc_problem *p, const void *pack
     run->line_channels = LINE / p->kernels->itemsize;
     run->lines = fc_ceil_div(run->channels, run->line_channels);
     run->block = run->tiling.tiles;
-    run->blocks = blocks_of(&run->filters, run->lines, run->tiling.tiles);
+    run->blocks = blocks_of(&run->filters, run->lines, run->tiling.tiles, threads);
     if (run->blocks > 1) {
         if (threads > 1)
             run->blocks = fc_round_up(run->blocks, threads);
@@ -84,7 +86,7 @@ static void plan_blocks(winograd_run *run, const fc_problem *p, const void *pack
     run->few = are_few(p->kernels, &run->tiling.form, run->tiling.tiles) &&
                (!packed || fc_winograd_weights_bytes(&run->filters) > MOST_READ);
     if (run->few)
-        run->block = FC_WINOGRAD_FEW;
+        run->block = FC_WINOGRAD_FEW; /* those that are missing are 0 */
     run->element_step = (run->block | 1) * LINE;
     run->line_step = fc_sum(fc_product(run->tiling.form.input_elements, run->element_step), LINE);
 }
@@ -303,9 +305,10 @@ static void panel_of_block(const winograd_run *run, int64_t begin, int64_t end, 
     for (int64_t chunk = 0; chunk < p->kernel[0] * chunks; ++chunk) {
         const int64_t depth = chunk / chunks, c = chunk % chunks * size;
         const int64_t channels = fc_min(size, run->tiling.form.channels - c);
+        const char *of_depth = input + depth * run->lines * run->line_step;
         if (run->few) {
-            multiply_few(run, input + depth * run->lines * run->line_step, group, panel, depth, c, channels, chunk > 0,
-                         run->weights[thread], run->sums[thread]);
+            multiply_few(run, of_depth, group, panel, depth, c, channels, chunk > 0, run->weights[thread],
+                         run->sums[thread]);
             continue;
         }
         const char *weights = run->weights[thread];
@@ -313,8 +316,8 @@ static void panel_of_block(const winograd_run *run, int64_t begin, int64_t end, 
             weights = run->packed + fc_winograd_weights_offset(&run->filters, group, panel, depth, c);
         else
             fc_winograd_transform_filters(&run->filters, group, panel, depth, c, channels, run->weights[thread]);
-        multiply(run, end - begin, input + depth * run->lines * run->line_step, weights,
-                 group * run->tiling.form.channels + c, channels, line, chunk > 0, run->sums[thread]);
+        multiply(run, end - begin, of_depth, weights, group * run->tiling.form.channels + c, channels, line, chunk > 0,
+                 run->sums[thread]);
     }
     finish_block(run, begin, end, group, panel, run->sums[thread], run->image[thread]);
 }
@@ -385,10 +388,10 @@ static double forward_cost(const fc_problem *p) {
     const double depths = (double)p->kernel[0], channels = depths * (double)form.channels;
     const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
     const double panels = (double)fc_panel_count(p->kernels, p->out_channels);
-    const double lines = depths * (double)(fc_ceil_div(p->groups * form.channels * kernels->itemsize, LINE)) *
-                         (double)(LINE / (kernels->lanes * kernels->itemsize));
     const double sums = depths * (double)fc_ceil_div(form.channels, fc_winograd_sum(form.channels));
-    const double blocks = fc_max(1, (int64_t)(tiles * elements / MOST_PRODUCTS));
+    const int64_t input_lines = fc_ceil_div(p->groups * form.channels * kernels->itemsize, LINE);
+    const double lines = depths * (double)input_lines * (double)(LINE / (kernels->lanes * kernels->itemsize));
+    const double blocks = (double)blocks_of(&weights, input_lines, (int64_t)tiles, 1);
     const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
     const double input = (form.phases > 1 ? FC_COST_WINOGRAD_PHASED_INPUT : FC_COST_WINOGRAD_INPUT) * lines * tiles *
                          (double)form.input_elements;
@@ -396,11 +399,8 @@ static double forward_cost(const fc_problem *p) {
     const double gathered =
         (form.phases > 1 ? FC_COST_WINOGRAD_PHASED_TAP : FC_COST_WINOGRAD_TAP) * (double)form.taps * channels * vectors;
     const int few = are_few(kernels, &form, (int64_t)tiles);
-    const int64_t read =
-        blocks_of(&weights, fc_ceil_div(p->groups * form.channels * kernels->itemsize, LINE), (int64_t)tiles);
-    const double transformed =
-        FC_COST_WINOGRAD_FILTER + (read > 1 && are_far(&weights) ? FC_COST_WINOGRAD_READ * (double)read : 0);
-    const double filters = few ? 0 : transformed * elements * channels * vectors;
+    const double read = blocks > 1 && are_far(&weights) ? FC_COST_WINOGRAD_READ * blocks : 0;
+    const double filters = few ? 0 : (FC_COST_WINOGRAD_FILTER + read) * elements * channels * vectors;
     const double products =
         few ? FC_COST_WINOGRAD_FEW * channels * vectors
             : FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +

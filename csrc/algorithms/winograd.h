@@ -108,7 +108,7 @@ void fc_winograd_transform_filters(const fc_winograd_weights *w, int64_t group, 
                                    int64_t first, int64_t channels, char *dst);
 void fc_winograd_pack_weights(const fc_problem *p, void *packed, int threads);
 
-/* Filters of one panel for one tap along depth, as lines of taps: tap (r, c) of channel i, of those gathered last, lies at
+/* Filters of one panel for one tap along depth, as lines of taps: tap (r, c) of channel i, of those gathered, lies at
  * first_tap + i * channel_step + r * axis[1] + c * axis[2]. */
 typedef struct fc_winograd_filters {
     const fc_problem *p;

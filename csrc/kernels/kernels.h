@@ -267,6 +267,17 @@ typedef void (*fc_winograd_few_fn)(const fc_winograd_chunk *chunk, const char *i
                                    ptrdiff_t tap_step, char *sums, ptrdiff_t line, int accumulate);
 enum { FC_WINOGRAD_FEW = 4 };
 
+/* Part of a plane (padded.inc): `top` rows of zeros, `rows` rows of `before` zeros, `count` elements of src, zeros up to
+ * `width`, `bottom` rows of zeros. dst is contiguous along a row; less than a vector behind each row is overwritten, by
+ * zeros. */
+typedef struct fc_padded_copy {
+    char *dst;
+    const char *src;
+    ptrdiff_t dst_row, src_row, src_column;
+    ptrdiff_t top, rows, bottom, before, count, width;
+} fc_padded_copy;
+typedef void (*fc_copy_padded_fn)(const fc_padded_copy *copy);
+
 /* Convolution of single planes (depthwise.inc). Outputs are `rows` x `blocks` vectors of `lanes`; taps are `taps` along the rows' axis, `columns` and `depths` across it. All steps are
  * in bytes. planes: lanes are neighbours of an image row `step` (1 or 2) elements apart, weights are single elements
  * as pack_columns leaves them. A vector is read at every tap, two at step 2. lanes: lanes are channels, weights and biases are packed vectors. */
@@ -289,15 +300,6 @@ typedef struct fc_depthwise {
 typedef void (*fc_depthwise_fn)(const fc_depthwise *depthwise);
 enum { FC_DEPTHWISE_ROWS = 7, FC_DEPTHWISE_TAPS = 5 };           /* of a tile: rows, and taps of a chunk at the most */
 enum { FC_DEPTHWISE_EVEN_ROWS = 4, FC_DEPTHWISE_EVEN_TAPS = 3 }; /* the same at step 2 */
-/* `top` rows of zeros, `rows` rows of `before` zeros, `count` elements of src, zeros up to `width`, `bottom` rows of zeros;
- * dst is contiguous along a row, and up to one vector behind each row is overwritten. */
-typedef struct fc_padded_copy {
-    char *dst;
-    const char *src;
-    ptrdiff_t dst_row, src_row, src_column;
-    ptrdiff_t top, rows, bottom, before, count, width;
-} fc_padded_copy;
-typedef void (*fc_copy_padded_fn)(const fc_padded_copy *copy);
 /* The same with all weights finite (depthwise_in_place.inc, depthwise_3x3.inc). All steps are in bytes, offsets in elements:
  * where the first output reads its first tap.
  * Planes whose rows are contiguous, `planes` of them, output rows [begin, end): taps `rows` (5 or 7) x `columns`, or 3 x 3;
