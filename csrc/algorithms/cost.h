@@ -57,8 +57,9 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_PACK_WEIGHT 1.47
 #define FC_COST_PACK_FAR_WEIGHT 1.9 /* more if they fit no cache but the last */
 #define FC_FAR_BYTES (4 << 20)
-#define FC_COST_COPY 0.7 /* contiguous */
-#define FC_COST_COPY_STRIDED 1.3
+#define FC_COST_COPY 0.7      /* contiguous */
+#define FC_COST_COPY_EVEN 1.3 /* every second element */
+#define FC_COST_COPY_STRIDED 2.6
 #define FC_COST_COPY_TRANSPOSED 4.7
 #define FC_COST_COPY_TRANSPOSED_STRIDED 5.2
 #define FC_COST_COPY_START 80

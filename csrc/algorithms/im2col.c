@@ -333,6 +333,14 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     (void)threads;
 }
 
+static double row_copy_cost(const fc_problem *p, double columns) {
+    const int64_t stride = p->stride[2];
+    if (fc_channels_last(p, &p->x))
+        return (stride > 1 ? FC_COST_COPY_TRANSPOSED_STRIDED : FC_COST_COPY_TRANSPOSED) * columns;
+    const double copy = stride > 2 ? FC_COST_COPY_STRIDED : stride == 2 ? FC_COST_COPY_EVEN : FC_COST_COPY;
+    return copy * columns + FC_COST_COPY_ROW;
+}
+
 static double forward_cost(const fc_problem *p) {
     if (fc_pointwise_supports(p))
         return fc_pointwise_cost(p);
@@ -341,13 +349,9 @@ static double forward_cost(const fc_problem *p) {
     const double bands = (double)(p->out_size[0] * run.row_bands * run.column_bands);
     const double copies = (double)copies_a_channel(&run) * (double)p->in_channels;
     const double rows = copies * (double)(run.rows + run.halo);
-    const int last = fc_channels_last(p, &p->x), strided = p->stride[2] > 1;
-    const double copy = last ? (strided ? FC_COST_COPY_TRANSPOSED_STRIDED : FC_COST_COPY_TRANSPOSED)
-                             : (strided ? FC_COST_COPY_STRIDED : FC_COST_COPY);
     const double sums = fc_panel_cost(p, run.rows * run.columns, fc_ceil_div(p->in_channels, run.block), 1);
     return (double)p->groups * bands *
-           (sums + copy * rows * (double)run.columns + (last ? 0 : FC_COST_COPY_ROW) * rows +
-            FC_COST_COPY_START * copies + FC_COST_IM2COL_BAND);
+           (sums + row_copy_cost(p, (double)run.columns) * rows + FC_COST_COPY_START * copies + FC_COST_IM2COL_BAND);
 }
 
 const fc_algorithm fc_im2col_algorithm = {
