@@ -19,10 +19,17 @@ SHARE = os.environ.get("FASTCONV_MEMORY_SHARE", "7")
 """Every so many cases of the table are run; the slow tier of CI runs all."""
 EVERYTHING = SHARE == "1"
 
+
+def not_under(*sanitizers: str, reason: str) -> pytest.MarkDecorator:
+    """`sanitizers`: asan or tsan, which .ci/sanitize loads before Python."""
+    loaded = os.environ.get("LD_PRELOAD", "")
+    return pytest.mark.skipif(any(sanitizer in loaded for sanitizer in sanitizers), reason=reason)
+
+
 linux_alone = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux and the GNU C library")
-no_sanitizer = pytest.mark.skipif(
-    "asan" in os.environ.get("LD_PRELOAD", ""), reason="the address sanitizer has an allocator and handlers of its own"
-)
+no_sanitizer = not_under("asan", reason="the address sanitizer has an allocator and handlers of its own")
+no_threads_of_forks = not_under("tsan", reason="ThreadSanitizer ends the child of a fork that starts a thread")
+no_shell = not_under("tsan", reason="a shell does not start with ThreadSanitizer before it")
 
 
 def compiled(name: str, folder: Path) -> str:

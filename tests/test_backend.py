@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_processes import no_shell
 from numpy.typing import NDArray
 
 import fastconv
@@ -309,6 +310,7 @@ def test_numba(page: dict[str, Any]) -> None:
 # ---- the page
 
 
+@no_shell
 def test_the_program_of_the_page(tmp_path: Path) -> None:
     (source,), (commands,), (printed,) = snippets("c"), snippets("sh"), snippets("text")
     (tmp_path / "example.c").write_text(source)
@@ -327,6 +329,7 @@ def test_the_program_of_the_page(tmp_path: Path) -> None:
             assert run(tmp_path / "a.out").decode() == printed
 
 
+@no_shell
 def test_the_cmake_of_the_page(tmp_path: Path) -> None:
     cmake = installed("cmake")
     (tmp_path / "example.c").write_text(snippets("c")[0])

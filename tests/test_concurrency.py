@@ -18,7 +18,7 @@ import pytest
 from checking import call, operands_of
 from features import LARGE_CONVS, WINOGRAD_CONVS
 from geometries import Adaptive, ChannelPool, Conv, Norm, Pad, Patches, Pool, Transpose
-from in_processes import linux_alone, no_sanitizer
+from in_processes import linux_alone, no_sanitizer, no_threads_of_forks
 from tolerance import assert_identical
 
 import fastconv
@@ -169,6 +169,7 @@ print(right)
 
 
 @needs_fork
+@no_threads_of_forks
 def test_children_of_children() -> None:
     code = """
 DIGEST = digest()
@@ -213,7 +214,7 @@ if __name__ == "__main__":
     assert done.stdout.strip() == "True", done.stderr
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("backend", ["loky", "threading", pytest.param("multiprocessing", marks=no_threads_of_forks)])
 def test_nested_in_joblib(backend: str) -> None:
     pytest.importorskip("joblib", reason="joblib is not installed")
     code = f"""

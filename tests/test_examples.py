@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from in_processes import not_under
 
 import fastconv
 
@@ -42,7 +43,7 @@ def test_an_example_has_a_title_an_introduction_and_cells_with_pictures(example:
 
 
 @each
-@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="examples run what other tests sanitize")
+@not_under("asan", "tsan", reason="examples run what other tests sanitize")
 def test_an_example_runs_without_warnings(example: Path, tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(fastconv.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": path}

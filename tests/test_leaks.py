@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_processes import not_under
 
 import fastconv
 
@@ -72,10 +73,7 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc/self/statm")
-@pytest.mark.skipif(
-    "libasan" in Path("/proc/self/maps").read_text() if STATM.exists() else False,
-    reason="AddressSanitizer holds freed memory back",
-)
+@not_under("asan", reason="the address sanitizer keeps freed memory")
 def test_memory_stays_flat() -> None:
     calls = mixed_calls()
     for call in calls * 20:
@@ -123,7 +121,7 @@ def test_references_are_given_back() -> None:
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="resident memory is read from /proc, which this system lacks")
-@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the address sanitizer keeps freed memory")
+@not_under("asan", reason="the address sanitizer keeps freed memory")
 def test_clear_scratch_frees_what_calls_left() -> None:
     x, w = np.zeros((1, 512, 56, 56), np.float32), np.zeros((512, 512, 3, 3), np.float32)
     choice = fastconv.choose_algorithm(x.shape, w.shape, padding=1, algorithm="winograd")

@@ -55,6 +55,6 @@ def test_scratch_of_other_ops_is_small(hook: str) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc/self/statm")
 def test_many_calls_of_random_shapes_stay_flat() -> None:
-    """From a tenth of the calls to the end; a leak of 170 bytes a call would show in 20,000."""
+    """From half of the calls to the end; a leak of 160 bytes a call would show in 20,000."""
     told = run("random_calls.py", CALLS)
-    assert told["grown"] < 3 << 20, f"{told['grown']} bytes more after {CALLS} calls: {told['sampled']}"
+    assert told["grown"] < 3 << 19, f"{told['grown']} bytes more after {CALLS} calls: {told['sampled']}"
