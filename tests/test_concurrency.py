@@ -18,7 +18,7 @@ import pytest
 from checking import call, operands_of
 from features import LARGE_CONVS, WINOGRAD_CONVS
 from geometries import Adaptive, ChannelPool, Conv, Norm, Pad, Patches, Pool, Transpose
-from in_processes import linux_alone, no_sanitizer, no_threads_of_forks
+from in_processes import linux_alone, no_threads_of_forks, not_under
 from tolerance import assert_identical
 
 import fastconv
@@ -124,7 +124,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 
 @linux_alone
-@no_sanitizer
+@not_under("asan", reason="the address sanitizer has an allocator of its own")
 @pytest.mark.parametrize("threads", [16, 64])
 def test_threads_that_cannot_be_started_are_done_without(threads: int) -> None:
     """A stack of 8 MiB each, where there is room for a few: libgomp would end the process."""

@@ -16,8 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_processes import no_shell
 
 import fastconv
+
+pytestmark = no_shell  # compilers here are scripts of one
 
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIX = EXTENSION_SUFFIXES[0]
