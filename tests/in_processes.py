@@ -27,6 +27,7 @@ def not_under(*sanitizers: str, reason: str) -> pytest.MarkDecorator:
 
 
 linux_alone = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux and the GNU C library")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 no_sanitizer = not_under("asan", "tsan", reason="a sanitizer has an allocator and handlers of its own")
 no_threads_of_forks = not_under("tsan", reason="ThreadSanitizer ends the child of a fork that starts a thread")
 no_shell = not_under("tsan", reason="a shell does not start with ThreadSanitizer before it")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import AVAILABLE, ISAS
+from in_processes import needs_fork
 from tolerance import assert_identical
 
 import fastconv
@@ -294,7 +295,7 @@ def test_calls_from_many_threads_at_once(isa: str) -> None:
             assert_identical(one, other)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@needs_fork
 def test_a_forked_child_computes_after_its_parent_used_threads() -> None:
     code = """
 import multiprocessing, numpy as np, fastconv

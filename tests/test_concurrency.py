@@ -18,7 +18,7 @@ import pytest
 from checking import call, operands_of
 from features import LARGE_CONVS, WINOGRAD_CONVS
 from geometries import Adaptive, ChannelPool, Conv, Norm, Pad, Patches, Pool, Transpose
-from in_processes import linux_alone, no_threads_of_forks, not_under
+from in_processes import linux_alone, needs_fork, no_threads_of_forks, not_under
 from tolerance import assert_identical
 
 import fastconv
@@ -118,9 +118,6 @@ def digest(threads=2):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
 @linux_alone

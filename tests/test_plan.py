@@ -16,6 +16,7 @@ from cases import GENERAL
 from checking import operands_of
 from features import BASE, conv_features
 from geometries import Conv
+from in_processes import needs_fork
 from tolerance import assert_identical
 
 import fastconv
@@ -191,7 +192,7 @@ def test_plans_are_shared_by_threads() -> None:
             assert_identical(result, one)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@needs_fork
 def test_a_fork_while_weights_are_packed_leaves_the_child_a_plan_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
     packing, forked, parent = threading.Event(), threading.Event(), os.getpid()
 
