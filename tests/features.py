@@ -147,6 +147,8 @@ LARGE_CONVS = (
     Conv(sizes=(5, 5), batch=7, channels=60, filters=34, groups=2, kernel=5),
     Conv(sizes=(2, 3, 2), batch=3, channels=50, filters=530, kernel=(2, 3, 2)),
     Conv(sizes=(1, 2), batch=3, channels=1, filters=9, kernel=(1, 2)),
+    Conv(sizes=(3, 3), batch=67, channels=7, filters=45, kernel=3, activation="relu"),
+    Conv(sizes=(1, 1), batch=130, channels=37, filters=40, kernel=1, last=True),
 )
 
 

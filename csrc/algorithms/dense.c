@@ -1,15 +1,21 @@
-/* Gradients of a dense layer: products of matrices that are read and written where they lie.
+/* A dense layer and its gradients: products of matrices that are read and written where they lie.
  *
  * With P inputs (channels times taps) and K outputs, of a group:
  *
+ *     output[n][k]      = sum over p of input[n][p] weight[k][p]
  *     grad_input[n][p]  = sum over k of grad_output[n][k] weight[k][p]
  *     grad_weight[k][p] = sum over n of grad_output[n][k] input[n][p]
  *
- * Lanes are inputs, which lie together in all of these; rows of a tile are images or outputs, broadcast. All images pass
- * by a panel of weights, which a convolution image by image would read again for each of them. No sum depends on how many
+ * Inputs lie together in all of these. In the gradients lanes are inputs, and rows of a tile images or outputs, broadcast;
+ * the output is made of dot products, lanes along its sums, rows being outputs and columns images. All images pass by a
+ * panel of weights, which a convolution image by image would read again for each of them. No sum depends on how many
  * images there are. Accumulator: the dtype itself, started anew every REDUCTION terms.
  */
 #include "algorithms/dense.h"
+
+#include "algorithms/cost.h"
+
+#include <string.h>
 
 enum { REDUCTION = 512 };
 
@@ -26,6 +32,84 @@ int fc_dense_supports(const fc_problem *p) {
     return dense && (p->in_channels == 1 || (p->x.channel == step && p->w.in == step)) &&
            inputs_of(p) >= p->kernels->lanes;
 }
+
+/* ---- output ---- */
+
+enum { TILES = 4, IMAGES = 64, VECTOR_BYTES = 64 }; /* of a task: outputs, in tiles, and images; the longest vector */
+
+typedef struct forward_run {
+    const fc_problem *p;
+    int64_t blocks, image_blocks;
+} forward_run;
+
+/* Sums of some outputs, their weights at `a`, and of `images` images, whose inputs begin at b. */
+static void add_dots(const fc_kernels *kernels, const char *const *a, int64_t outputs, const char *b, ptrdiff_t ldb,
+                     int64_t images, int64_t terms, char *sums, int accumulate) {
+    const ptrdiff_t item = kernels->itemsize;
+    for (int64_t n = 0; n < images; n += kernels->tile_vectors)
+        kernels->dot_tile[outputs - 1][fc_min(kernels->tile_vectors, images - n) - 1](
+            terms, a, b + n * ldb, ldb, sums + n * item, IMAGES * item, accumulate);
+}
+
+static void forward_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    const forward_run *run = context;
+    const fc_problem *p = run->p;
+    const fc_kernels *kernels = p->kernels;
+    const ptrdiff_t item = kernels->itemsize, vector = kernels->lanes * item, inputs = inputs_of(p);
+    const int64_t tile = kernels->tile_rows, group = task / run->blocks / run->image_blocks;
+    const int64_t first = task % run->blocks * TILES * tile, outputs = fc_min(TILES * tile, p->out_channels - first);
+    const int64_t image = task / run->blocks % run->image_blocks * IMAGES, images = fc_min(IMAGES, p->batch - image);
+    const char *x = p->x.data + image * p->x.batch + group * p->x.group;
+    const char *w = p->w.data + group * p->w.group + first * p->w.out;
+    const ptrdiff_t rest = inputs % kernels->lanes, whole = inputs - rest;
+    _Alignas(64) char sums[TILES * FC_MAX_TILE_ROWS * IMAGES * sizeof(double)];
+    _Alignas(64) char x_rest[IMAGES * VECTOR_BYTES], w_rest[FC_MAX_TILE_ROWS * VECTOR_BYTES];
+    const char *lines[FC_MAX_TILE_ROWS];
+    for (int64_t n = 0; rest > 0 && n < images; ++n) { /* a last vector, filled with zeros */
+        memset(x_rest + n * vector, 0, (size_t)vector);
+        memcpy(x_rest + n * vector, x + n * p->x.batch + whole * item, (size_t)(rest * item));
+    }
+    for (ptrdiff_t term = 0; term < inputs; term += term < whole ? fc_min(REDUCTION, whole - term) : rest)
+        for (int64_t k = 0; k < outputs; k += tile) {
+            const int64_t rows = fc_min(tile, outputs - k);
+            for (int64_t m = 0; m < rows; ++m) {
+                lines[m] = w + (k + m) * p->w.out + term * item;
+                if (term < whole)
+                    continue;
+                memset(w_rest + m * vector, 0, (size_t)vector);
+                lines[m] = memcpy(w_rest + m * vector, lines[m], (size_t)(rest * item));
+            }
+            char *tile_sums = sums + k * IMAGES * item;
+            if (term < whole)
+                add_dots(kernels, lines, rows, x + term * item, p->x.batch, images, fc_min(REDUCTION, whole - term),
+                         tile_sums, term > 0);
+            else
+                add_dots(kernels, lines, rows, x_rest, vector, images, rest, tile_sums, term > 0);
+        }
+    fc_finish finish = p->finish;
+    if (finish.bias)
+        finish.bias += (group * p->out_channels + first) * finish.bias_stride;
+    kernels->finish_rows(sums, IMAGES * item, outputs, images, &finish);
+    kernels->copy_matrix((fc_matrix){p->y.data + image * p->y.batch + group * p->y.group + first * p->y.channel,
+                                     p->y.channel, p->y.batch},
+                         (fc_matrix){sums, IMAGES * item, item}, outputs, images);
+}
+
+void fc_dense_forward(const fc_problem *p, int threads) {
+    forward_run run = {p, fc_ceil_div(p->out_channels, TILES * p->kernels->tile_rows), fc_ceil_div(p->batch, IMAGES)};
+    fc_parallel(p->groups * run.image_blocks * run.blocks, threads, forward_task, &run);
+}
+
+double fc_dense_cost(const fc_problem *p) {
+    const fc_kernels *kernels = p->kernels;
+    const double slots =
+        fc_rows_slots(p->out_channels, kernels->tile_rows, kernels->tile_vectors) / kernels->tile_vectors;
+    return (double)p->groups * (FC_COST_PANEL_DOT * slots * (double)fc_ceil_div(inputs_of(p), kernels->lanes) +
+                                FC_COST_PANEL_DOT_SUM * (double)p->out_channels + FC_COST_PANEL_TILE);
+}
+
+/* ---- gradients ---- */
 
 /* result[row][lane] = sum over terms of factors[row][term] lanes[term][lane]; a group at a time. */
 typedef struct dense_run {

@@ -10,6 +10,7 @@
  */
 #include "algorithms/algorithm.h"
 #include "algorithms/cost.h"
+#include "algorithms/dense.h"
 #include "algorithms/grad_weight.h"
 #include "algorithms/panel.h"
 #include "algorithms/pointwise.h"
@@ -135,6 +136,8 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
 
 static size_t forward_scratch_bytes(const fc_problem *p, const void *packed, int threads) {
     (void)packed;
+    if (fc_dense_supports(p))
+        return 0;
     if (fc_pointwise_supports(p))
         return fc_pointwise_scratch_bytes(p, threads);
     im2col_run run;
@@ -306,6 +309,10 @@ static void forward_task(void *context, int64_t task, int thread) {
 
 static void forward(const fc_problem *p, const void *packed, void *scratch, int threads) {
     (void)packed;
+    if (fc_dense_supports(p)) {
+        fc_dense_forward(p, threads);
+        return;
+    }
     if (fc_pointwise_supports(p)) {
         fc_pointwise_forward(p, scratch, threads);
         return;
@@ -342,6 +349,8 @@ static double row_copy_cost(const fc_problem *p, double columns) {
 }
 
 static double forward_cost(const fc_problem *p) {
+    if (fc_dense_supports(p))
+        return fc_dense_cost(p);
     if (fc_pointwise_supports(p))
         return fc_pointwise_cost(p);
     im2col_run run = {.p = p};
