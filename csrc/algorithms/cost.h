@@ -1,8 +1,9 @@
 /* What the steps of a convolution cost: the constants of the model by which "auto" chooses.
  *
  * The unit is a multiply-add of whole vectors at the limit of the core. An algorithm counts what it will do for one image
- * (forward_cost), not looking at batch or threads; the constants were fitted, all at once, to the times of 2600 random
- * problems (Zen 4, AVX2, float32), and bench/auto_loss.py measures how far the choices lie from the best.
+ * (forward_cost), not looking at batch or threads; the constants were fitted, all at once, to the times of 8000 random
+ * problems (one AMD EPYC core, AVX-512 and AVX2, float32), and bench/auto_loss.py measures how far the choices lie from
+ * the best. What decides which way an algorithm goes (FC_COST_PANEL_SLOT, _TILE, _DOT) was not, nor what gradients share.
  */
 #ifndef FC_COST_H
 #define FC_COST_H
@@ -32,54 +33,61 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 
 /* ---- what slots cost: more where operands come from L2 or from scattered lines ---- */
 
-#define FC_COST_DIRECT_SLOT 1.03
-#define FC_COST_DIRECT_PAGES 0.18   /* more, once a channel: each is another page */
-#define FC_COST_DIRECT_STRIDED 0.38 /* more, once a column of taps: only some elements of each line are read */
+#define FC_COST_DIRECT_SLOT 1.0
+#define FC_COST_DIRECT_PAGES 0.25   /* more, once a channel: each is another page */
+#define FC_COST_DIRECT_STRIDED 0.12 /* more, once a column of taps: only some elements of each line are read */
 #define FC_COST_PANEL_SLOT 1.06
-#define FC_COST_PANEL_IN_PLACE 0.24 /* more where the panel is not copied */
+#define FC_COST_PANEL_IN_PLACE 0.0035 /* more where the panel is not copied */
 #define FC_COST_PANEL_DOT 1.1
-#define FC_COST_WINOGRAD_SLOT 0.82
+#define FC_COST_WINOGRAD_SLOT 0.73
 
 /* ---- what is paid once: by a tile, and by what holds many ---- */
 
-#define FC_COST_DIRECT_TILE 123
-#define FC_COST_DIRECT_ZONE_ROWS 2.2 /* rows of a tile that a zone leaves empty */
-#define FC_COST_DIRECT_CHUNK 906
+#define FC_COST_DIRECT_TILE 108
+#define FC_COST_DIRECT_ZONE_ROWS 3.0 /* rows of a tile that a zone leaves empty */
+#define FC_COST_DIRECT_CHUNK 1110
+#define FC_COST_DIRECT_PARTIAL 39 /* channels last, a pixel whose last vector is not whole */
 #define FC_COST_PANEL_TILE 67
+#define FC_COST_POINTWISE_TASK 2390 /* a band of 1x1 */
+#define FC_COST_PANEL_MOVE 17       /* a row of sums that go by way of scratch */
 #define FC_COST_PANEL_DOT_SUM 16    /* a sum, whose lanes are added, */
 #define FC_COST_PANEL_DOT_GATHER 30 /* and a tap, gathered alone */
-#define FC_COST_IM2COL_BAND 1420
-#define FC_COST_WINOGRAD_TILE 100
-#define FC_COST_WINOGRAD_PANEL 2250
+#define FC_COST_IM2COL_BAND 2020
+#define FC_COST_WINOGRAD_TILE 51
+#define FC_COST_WINOGRAD_PANEL 8290
 
 /* ---- moving elements: weights into lines, the image into copies, sums into the output ---- */
 
-#define FC_COST_PACK_WEIGHT 1.47
-#define FC_COST_PACK_FAR_WEIGHT 1.9 /* more if they fit no cache but the last */
+#define FC_COST_PACK_WEIGHT 1.1
+#define FC_COST_PACK_FAR_WEIGHT 0.94 /* more if they fit no cache but the last */
 #define FC_FAR_BYTES (4 << 20)
-#define FC_COST_COPY 0.7      /* contiguous */
-#define FC_COST_COPY_EVEN 1.3 /* every second element */
-#define FC_COST_COPY_STRIDED 2.6
-#define FC_COST_COPY_TRANSPOSED 4.7
-#define FC_COST_COPY_TRANSPOSED_STRIDED 5.2
-#define FC_COST_COPY_START 80
-#define FC_COST_COPY_ROW 4
-#define FC_COST_POINTWISE_COPY 0.94
-#define FC_COST_POINTWISE_COPY_STRIDED 4.35
-#define FC_COST_POINTWISE_COPY_TRANSPOSED 1.1
-#define FC_COST_STORE_TRANSPOSED 0.95 /* lanes are channels, the output has them first */
-#define FC_COST_STORE_SCATTERED 0.87  /* lanes are pixels, the output has channels last: each part of the sums */
-#define FC_COST_STORE_CONFLICT 2.5    /* more where pixels lie a multiple of 4096 bytes apart, in the same cache sets */
+#define FC_COST_COPY 0.22      /* contiguous */
+#define FC_COST_COPY_EVEN 0.51 /* every second element */
+#define FC_COST_COPY_STRIDED 2.3
+#define FC_COST_COPY_TRANSPOSED 3.6
+#define FC_COST_COPY_TRANSPOSED_STRIDED 4.3
+#define FC_COST_COPY_CONFLICT 2.2       /* more where pixels share cache sets: a line is read once a channel */
+#define FC_COST_COPY_TRANSPOSED_FAR 9.2 /* more from memory */
+#define FC_COST_COPY_START 59
+#define FC_COST_COPY_ROW 4.5
+#define FC_COST_POINTWISE_COPY 0.97
+#define FC_COST_POINTWISE_COPY_EVEN 1.0
+#define FC_COST_POINTWISE_COPY_STRIDED 3.8
+#define FC_COST_POINTWISE_COPY_TRANSPOSED 0.49
+#define FC_COST_POINTWISE_ROW 11          /* a row of a strided copy */
+#define FC_COST_STORE_TRANSPOSED 1.5      /* lanes are channels, the output has them first */
+#define FC_COST_STORE_SCATTERED 1.2       /* lanes are pixels, the output has channels last: each part of the sums */
+#define FC_COST_STORE_PLANES_CONFLICT 9.5 /* a vector, where planes lie a multiple of 4096 bytes apart */
 
-#define FC_COST_PHASE_CONFLICT 15      /* more where planes lie a multiple of 4096 bytes apart */
-#define FC_COST_PANEL_WEIGHT 1.2       /* turned into lines, */
-#define FC_COST_PANEL_WEIGHT_OF_TAPS 6 /* a tap at a time */
-#define FC_COST_PHASE 3500             /* of a strided gradient: begun, */
-#define FC_COST_PHASE_WEIGHT 8         /* every second of its weights packed, one by one */
-#define FC_COST_PHASE_STORE 4          /* and an element of it stored apart from its neighbours */
-#define FC_COST_COL2IM_ROW 9           /* columns added into the image: a row of outputs and one tap, */
-#define FC_COST_COL2IM_VECTOR 4        /* and its elements, in vectors */
-#define FC_COST_COL2IM_PAIR 1.0        /* two taps that fill each other's gaps */
+#define FC_COST_PHASE_CONFLICT 15        /* more where planes do */
+#define FC_COST_PANEL_WEIGHT 2.4         /* turned into lines, */
+#define FC_COST_PANEL_WEIGHT_OF_TAPS 2.1 /* a tap at a time */
+#define FC_COST_PHASE 3500               /* of a strided gradient: begun, */
+#define FC_COST_PHASE_WEIGHT 8           /* every second of its weights packed, one by one */
+#define FC_COST_PHASE_STORE 4            /* and an element of it stored apart from its neighbours */
+#define FC_COST_COL2IM_ROW 9             /* columns added into the image: a row of outputs and one tap, */
+#define FC_COST_COL2IM_VECTOR 4          /* and its elements, in vectors */
+#define FC_COST_COL2IM_PAIR 1.0          /* two taps that fill each other's gaps */
 #define FC_COST_COL2IM_ELEMENT 2.4
 #define FC_COST_COL2IM_SCATTERED 5 /* channels last */
 
@@ -91,15 +99,15 @@ static inline double fc_transform_slots(const fc_kernels *kernels) {
     return (double)fc_max(kernels->lanes * kernels->itemsize, 32) / 32;
 }
 
-#define FC_COST_WINOGRAD_INPUT 14.5
-#define FC_COST_WINOGRAD_PHASED_INPUT 38 /* elements of phases, which are moved one or two at a time */
-#define FC_COST_WINOGRAD_OUTPUT 1.0
-#define FC_COST_WINOGRAD_TAP 8.7
-#define FC_COST_WINOGRAD_PHASED_TAP 21
-#define FC_COST_WINOGRAD_FILTER 3.9
-#define FC_COST_WINOGRAD_READ 2.5   /* more for every block of tiles, from L3 */
-#define FC_COST_WINOGRAD_STORE 0.93 /* an output */
-#define FC_COST_WINOGRAD_FEW 275    /* a filter's elements and their products with a few tiles */
+#define FC_COST_WINOGRAD_INPUT 14
+#define FC_COST_WINOGRAD_PHASED_INPUT 35 /* elements of phases, which are moved one or two at a time */
+#define FC_COST_WINOGRAD_OUTPUT 2.1
+#define FC_COST_WINOGRAD_TAP 9.3
+#define FC_COST_WINOGRAD_PHASED_TAP 19
+#define FC_COST_WINOGRAD_FILTER 2.8
+#define FC_COST_WINOGRAD_STORE 0.27    /* an output */
+#define FC_COST_WINOGRAD_STORE_ROW 1.2 /* the same of a form along one axis */
+#define FC_COST_WINOGRAD_FEW 207       /* a filter's elements and their products with a few tiles */
 
 /* ---- the gradient of the weights, fitted to 1500 problems by themselves ---- */
 
@@ -124,13 +132,33 @@ static inline double fc_transform_slots(const fc_kernels *kernels) {
 /* ---- planes alone: a tap of a vector of outputs, by the ways of depthwise.c ---- */
 
 #define FC_COST_DEPTHWISE_TAP 1.3
-#define FC_COST_DEPTHWISE_TAP_STRIDED 2.1
-#define FC_COST_DEPTHWISE_COPIED_TAP 3.0
-#define FC_COST_DEPTHWISE_LANES_TAP 1.5
-#define FC_COST_DEPTHWISE_VECTOR 2
-#define FC_COST_DEPTHWISE_PLANE 450
-#define FC_COST_DEPTHWISE_LINE 60 /* of a plain loop: a line of outputs and one tap */
-#define FC_COST_DEPTHWISE_ELEMENT 6
-#define FC_COST_DEPTHWISE_SCATTERED 22
+#define FC_COST_DEPTHWISE_TAP_STRIDED 2.3
+#define FC_COST_DEPTHWISE_COPIED_TAP 1.7
+#define FC_COST_DEPTHWISE_COPIED_TAP_STRIDED 3.1
+#define FC_COST_DEPTHWISE_LANES_TAP 3.2
+#define FC_COST_DEPTHWISE_VECTOR 5.9
+#define FC_COST_DEPTHWISE_PLANE 510
+#define FC_COST_DEPTHWISE_LINE 368 /* of a plain loop: a line of outputs and one tap */
+#define FC_COST_DEPTHWISE_ELEMENT 0.005
+#define FC_COST_DEPTHWISE_SCATTERED 4.9
+#define FC_COST_DEPTHWISE_COPY 0.71 /* an element of a padded copy */
+
+/* ---- lines of 64 bytes that come from behind L2, or go there (traffic.c) ---- */
+
+#define FC_COST_READ_L3 0.51
+#define FC_COST_READ_MEMORY 12
+#define FC_COST_STORE_L3 0.16
+#define FC_COST_STORE_MEMORY 17
+#define FC_COST_DIRECT_WAIT 0.46 /* more, a slot of one panel, where a tile reads lines of all channels in turn */
+
+/* What one image makes move between the core and the caches behind L1. */
+typedef struct fc_traffic {
+    double read, stored;         /* lines */
+    double beyond_l2, beyond_l3; /* what share of them, 0 to 1, comes from there */
+} fc_traffic;
+
+/* by_groups: every group reads and stores its lines alone, also those in which, channels last, others have elements. */
+fc_traffic fc_traffic_of(const fc_problem *p, int by_groups);
+double fc_traffic_cost(const fc_traffic *traffic);
 
 #endif

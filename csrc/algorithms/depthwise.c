@@ -404,33 +404,40 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     (void)threads;
 }
 
-static double forward_cost(const fc_problem *p) {
-    const double taps = (double)fc_taps(p), groups = (double)p->groups, planes = groups * (double)p->out_channels;
-    const double rows = (double)p->out_size[0] * (double)p->out_size[1], columns = (double)p->out_size[2];
-    const double across = (double)fc_ceil_div(p->out_size[2], p->kernels->lanes);
+/* Of one plane of outputs; `copied`: elements of padded copies. */
+static double plane_cost(const fc_problem *p, fc_depthwise_way way, double copied) {
+    const ptrdiff_t item = p->kernels->itemsize;
+    const double taps = (double)fc_taps(p), rows = (double)p->out_size[0] * (double)p->out_size[1];
+    const double columns = (double)p->out_size[2], across = (double)fc_ceil_div(p->out_size[2], p->kernels->lanes);
     const int strided = p->stride[2] > 1;
-    const double scattered = p->y.axis[2] == p->kernels->itemsize ? 0 : FC_COST_DEPTHWISE_SCATTERED * columns;
-    switch (way_of(p)) {
-    case LANES:
-        return rows * columns * (double)fc_ceil_div(p->groups, p->kernels->lanes) *
-               (FC_COST_DEPTHWISE_LANES_TAP * taps + FC_COST_DEPTHWISE_VECTOR);
-    case FLAT:
-        return rows * (double)fc_ceil_div(p->out_size[2] * p->groups, p->kernels->lanes) *
-               (FC_COST_DEPTHWISE_LANES_TAP * taps + FC_COST_DEPTHWISE_VECTOR);
-    case IN_PLACE:
-        return planes * (rows * across *
-                             ((strided ? FC_COST_DEPTHWISE_TAP_STRIDED : FC_COST_DEPTHWISE_TAP) * taps +
-                              FC_COST_DEPTHWISE_VECTOR) +
-                         FC_COST_DEPTHWISE_PLANE);
-    case PLANES:
-        return planes *
-               (rows * (across * (FC_COST_DEPTHWISE_COPIED_TAP * taps + FC_COST_DEPTHWISE_VECTOR) + scattered) +
-                FC_COST_DEPTHWISE_PLANE);
-    default:
-        return planes * rows *
-               (taps * (FC_COST_DEPTHWISE_LINE + (strided ? FC_COST_DEPTHWISE_ELEMENT * columns : 3 * across)) +
-                scattered);
+    const double scattered = p->y.axis[2] == item ? 0 : FC_COST_DEPTHWISE_SCATTERED * columns;
+    if (way == IN_PLACE) {
+        const double tap = strided ? FC_COST_DEPTHWISE_TAP_STRIDED : FC_COST_DEPTHWISE_TAP;
+        return rows * across * (tap * taps + FC_COST_DEPTHWISE_VECTOR);
     }
+    if (way == PLANES) {
+        const double tap = strided ? FC_COST_DEPTHWISE_COPIED_TAP_STRIDED : FC_COST_DEPTHWISE_COPIED_TAP;
+        return rows * (across * (tap * taps + FC_COST_DEPTHWISE_VECTOR) + scattered) + FC_COST_DEPTHWISE_COPY * copied;
+    }
+    const double line = FC_COST_DEPTHWISE_LINE + (strided ? FC_COST_DEPTHWISE_ELEMENT * columns : 3 * across);
+    return rows * (taps * line + scattered);
+}
+
+static double forward_cost(const fc_problem *p) {
+    fc_depthwise_run run;
+    fc_arena arena = {0};
+    lay_out(&run, &arena, p, 1);
+    const int all_channels = run.way == LANES || run.way == FLAT;
+    const fc_traffic traffic = fc_traffic_of(p, !all_channels);
+    double cost = fc_traffic_cost(&traffic);
+    if (all_channels) {
+        const double rows = (double)p->out_size[0] * (double)p->out_size[1], columns = (double)p->out_size[2];
+        const double vectors = run.way == LANES ? columns * (double)fc_ceil_div(p->groups, p->kernels->lanes)
+                                                : (double)fc_ceil_div(p->out_size[2] * p->groups, p->kernels->lanes);
+        return cost + rows * vectors * (FC_COST_DEPTHWISE_LANES_TAP * (double)fc_taps(p) + FC_COST_DEPTHWISE_VECTOR);
+    }
+    const double copied = run.way == PLANES ? (double)p->out_size[0] * fc_depthwise_copied(&run) : 0;
+    return cost + (double)run.planes * (plane_cost(p, run.way, copied) + FC_COST_DEPTHWISE_PLANE);
 }
 
 const fc_algorithm fc_depthwise_algorithm = {

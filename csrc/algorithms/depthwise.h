@@ -56,6 +56,8 @@ typedef struct fc_depthwise_run {
 
 /* Fills what the ways PLANES and FLAT need, and run->room_bytes. */
 void fc_depthwise_plan_planes(fc_depthwise_run *run);
+/* Elements of padded copies that one plane takes. */
+double fc_depthwise_copied(const fc_depthwise_run *run);
 /* Rows [begin, end) of one plane of the output from one of the input; `kernel` has weights and bias. */
 void fc_depthwise_plane_rows(const fc_depthwise_run *run, fc_depthwise *kernel, const char *plane, char *y,
                              int64_t begin, int64_t end, char *room);

@@ -158,6 +158,25 @@ static void run_copied(const fc_depthwise_run *run, fc_depthwise *kernel, const 
     }
 }
 
+/* Elements that copies of a piece hold: neighbours among them share rows. */
+static double copied_elements(const fc_depthwise_run *run, const fc_depthwise_piece *part, int64_t rows) {
+    const fc_problem *p = run->p;
+    const double copies = (double)fc_ceil_div(rows, fc_min(part->rows, run->band));
+    const double more = (double)(fc_extent(p, 1) - p->stride[1]);
+    return ((double)rows * (double)p->stride[1] + copies * more) * (double)part->width;
+}
+
+double fc_depthwise_copied(const fc_depthwise_run *run) {
+    const int64_t rows = run->inside.end > 0 ? fc_max(run->bottom - run->top, 0) : 0;
+    const double panels = (double)run->blocks / (double)run->panel;
+    double elements = panels * copied_elements(run, &run->panels, run->p->out_size[1] - rows);
+    if (rows > 0 && run->left.end > 0)
+        elements += copied_elements(run, &run->left, rows);
+    if (rows > 0 && run->right.end > 0)
+        elements += copied_elements(run, &run->right, rows);
+    return elements;
+}
+
 /* The same of all columns. */
 static void run_panels(const fc_depthwise_run *run, fc_depthwise *kernel, const char *plane, char *y, int64_t begin,
                        int64_t end, char *room) {

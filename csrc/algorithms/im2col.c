@@ -340,10 +340,14 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     (void)threads;
 }
 
-static double row_copy_cost(const fc_problem *p, double columns) {
+static double row_copy_cost(const fc_problem *p, double columns, double beyond_l3) {
     const int64_t stride = p->stride[2];
-    if (fc_channels_last(p, &p->x))
-        return (stride > 1 ? FC_COST_COPY_TRANSPOSED_STRIDED : FC_COST_COPY_TRANSPOSED) * columns;
+    if (fc_channels_last(p, &p->x)) {
+        double copy = stride > 1 ? FC_COST_COPY_TRANSPOSED_STRIDED : FC_COST_COPY_TRANSPOSED;
+        if (columns > (double)fc_lines_that_fit(stride * p->x.axis[2])) /* each line is read once a channel */
+            copy += FC_COST_COPY_CONFLICT;
+        return (copy + beyond_l3 * FC_COST_COPY_TRANSPOSED_FAR) * columns;
+    }
     const double copy = stride > 2 ? FC_COST_COPY_STRIDED : stride == 2 ? FC_COST_COPY_EVEN : FC_COST_COPY;
     return copy * columns + FC_COST_COPY_ROW;
 }
@@ -359,8 +363,10 @@ static double forward_cost(const fc_problem *p) {
     const double copies = (double)copies_a_channel(&run) * (double)p->in_channels;
     const double rows = copies * (double)(run.rows + run.halo);
     const double sums = fc_panel_cost(p, run.rows * run.columns, fc_ceil_div(p->in_channels, run.block), 1);
-    return (double)p->groups * bands *
-           (sums + row_copy_cost(p, (double)run.columns) * rows + FC_COST_COPY_START * copies + FC_COST_IM2COL_BAND);
+    const fc_traffic traffic = fc_traffic_of(p, 1);
+    return fc_traffic_cost(&traffic) + (double)p->groups * bands *
+                                           (sums + row_copy_cost(p, (double)run.columns, traffic.beyond_l3) * rows +
+                                            FC_COST_COPY_START * copies + FC_COST_IM2COL_BAND);
 }
 
 const fc_algorithm fc_im2col_algorithm = {

@@ -199,11 +199,12 @@ double fc_panel_cost(const fc_problem *p, int64_t pixels, int64_t blocks, int co
     double cost = vectors_cost(p, p->out_channels, fc_ceil_div(pixels - dotted, p->kernels->lanes), blocks, copied);
     if (dotted)
         cost += dots_cost(p, p->out_channels, dotted, blocks);
-    if (fc_channels_last(p, &p->y)) {
-        const double store = (double)(2 * blocks - 1) * (double)pixels * (double)p->out_channels;
-        cost +=
-            (p->y.axis[2] % 4096 ? FC_COST_STORE_SCATTERED : FC_COST_STORE_SCATTERED + FC_COST_STORE_CONFLICT) * store;
-    }
+    if (fc_channels_last(p, &p->y))
+        cost += FC_COST_STORE_SCATTERED * (double)(2 * blocks - 1) * (double)pixels * (double)p->out_channels;
+    else if (p->y.channel % 4096 == 0)
+        cost += FC_COST_STORE_PLANES_CONFLICT * (double)pixels * (double)p->out_channels / p->kernels->lanes;
+    if (pixels % p->kernels->lanes)
+        cost += FC_COST_PANEL_MOVE * (double)(2 * blocks - 1) * (double)p->out_channels;
     if (copies_weights(p))
         cost += (fc_taps(p) == 1 ? FC_COST_PANEL_WEIGHT : FC_COST_PANEL_WEIGHT_OF_TAPS) *
                 (double)(p->in_channels * fc_taps(p)) * (double)p->out_channels;

@@ -96,11 +96,18 @@ double fc_pointwise_cost(const fc_problem *p) {
     plan_bands(&run, p);
     const double copied = (double)run.pixels * (double)p->in_channels;
     double cost = fc_panel_cost(p, run.pixels, fc_ceil_div(p->in_channels, run.block), !run.in_place);
+    if (!run.in_place && p->stride[1] > 1)
+        cost += FC_COST_POINTWISE_ROW * (double)p->out_size[1] * (double)p->in_channels;
     if (fc_channels_last(p, &p->x))
         cost += FC_COST_POINTWISE_COPY_TRANSPOSED * copied;
     else if (!run.in_place)
-        cost += (p->stride[2] > 1 ? FC_COST_POINTWISE_COPY_STRIDED : FC_COST_POINTWISE_COPY) * copied;
-    return (double)(p->groups * p->out_size[0]) * cost;
+        cost += (p->stride[2] > 2    ? FC_COST_POINTWISE_COPY_STRIDED
+                 : p->stride[2] == 2 ? FC_COST_POINTWISE_COPY_EVEN
+                                     : FC_COST_POINTWISE_COPY) *
+                copied;
+    const fc_traffic traffic = fc_traffic_of(p, 1);
+    return fc_traffic_cost(&traffic) +
+           (double)(p->groups * p->out_size[0]) * (cost + FC_COST_POINTWISE_TASK * (double)run.bands);
 }
 
 typedef struct pixels { /* of a plane of outputs, row-major */

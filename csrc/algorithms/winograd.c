@@ -381,33 +381,36 @@ static int by_default(const fc_problem *p) {
 static double forward_cost(const fc_problem *p) {
     const fc_winograd_tiling tiling = fc_winograd_tile(p, 0);
     const fc_winograd_weights weights = fc_winograd_weights_of(p);
-    const fc_winograd_form form = tiling.form;
+    const fc_winograd_form *form = &weights.form;
     const fc_kernels *kernels = p->kernels;
+    const double depths = (double)p->kernel[0], elements = (double)form->elements;
     const double tiles = (double)p->out_size[0] * (double)tiling.rows * (double)tiling.columns;
-    const double elements = (double)form.elements, out = (double)p->out_channels;
-    const double depths = (double)p->kernel[0], channels = depths * (double)form.channels;
-    const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes);
-    const double panels = (double)fc_panel_count(p->kernels, p->out_channels);
-    const double sums = depths * (double)fc_ceil_div(form.channels, fc_winograd_sum(form.channels));
-    const int64_t input_lines = fc_ceil_div(p->groups * form.channels * kernels->itemsize, LINE);
+    const double channels = depths * (double)form->channels, panels = (double)weights.panels;
+    const double sums = depths * (double)fc_ceil_div(form->channels, weights.sum);
+    const double vectors = (double)fc_ceil_div(p->out_channels, kernels->lanes), out = (double)p->out_channels;
+    const int64_t input_lines = fc_ceil_div(p->groups * form->channels * kernels->itemsize, LINE);
     const double lines = depths * (double)input_lines * (double)(LINE / (kernels->lanes * kernels->itemsize));
     const double blocks = (double)blocks_of(&weights, input_lines, (int64_t)tiles, 1);
-    const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
-    const double input = (form.phases > 1 ? FC_COST_WINOGRAD_PHASED_INPUT : FC_COST_WINOGRAD_INPUT) * lines * tiles *
-                         (double)form.input_elements;
+    const int few = are_few(kernels, form, (int64_t)tiles), phased = form->phases > 1;
+
+    const double input = (phased ? FC_COST_WINOGRAD_PHASED_INPUT : FC_COST_WINOGRAD_INPUT) * lines * tiles *
+                         (double)form->input_elements;
     const double output = FC_COST_WINOGRAD_OUTPUT * elements * tiles * vectors;
-    const double gathered =
-        (form.phases > 1 ? FC_COST_WINOGRAD_PHASED_TAP : FC_COST_WINOGRAD_TAP) * (double)form.taps * channels * vectors;
-    const int few = are_few(kernels, &form, (int64_t)tiles);
-    const double read = blocks > 1 && are_far(&weights) ? FC_COST_WINOGRAD_READ * blocks : 0;
-    const double filters = few ? 0 : (FC_COST_WINOGRAD_FILTER + read) * elements * channels * vectors;
+    const double taps = (phased ? FC_COST_WINOGRAD_PHASED_TAP : FC_COST_WINOGRAD_TAP) * (double)form->taps;
+    const double filter = few ? 0 : FC_COST_WINOGRAD_FILTER * elements;
+    const double transforms = input + (double)p->groups * (output + (taps + filter) * channels * vectors);
+
+    const double begun = panels * elements * sums * (tiles / kernels->tile_rows + 0.5);
     const double products =
         few ? FC_COST_WINOGRAD_FEW * channels * vectors
             : FC_COST_WINOGRAD_SLOT * elements * tiles * channels * fc_row_slots(p, p->out_channels) +
                   FC_COST_WINOGRAD_TILE * begun;
-    return fc_transform_slots(kernels) * (input + (double)p->groups * (output + gathered + filters)) +
-           (double)p->groups * (products + FC_COST_WINOGRAD_PANEL * panels * blocks +
-                                FC_COST_WINOGRAD_STORE * tiles * (double)(form.edge[1] * form.edge[2]) * out);
+    const double store = (form->axes == 1 ? FC_COST_WINOGRAD_STORE_ROW : FC_COST_WINOGRAD_STORE) * tiles *
+                         (double)(form->edge[1] * form->edge[2]) * out;
+    const fc_traffic traffic = fc_traffic_of(p, 0);
+    return fc_transform_slots(kernels) * transforms +
+           (double)p->groups * (products + FC_COST_WINOGRAD_PANEL * panels * blocks + store) +
+           fc_traffic_cost(&traffic);
 }
 
 const fc_algorithm fc_winograd_algorithm = {
