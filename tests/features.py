@@ -137,6 +137,13 @@ LARGE_CONVS = (
     Conv(sizes=(40, 40), channels=70, filters=70, groups=70, padding=1),
     Conv(sizes=(40, 40), channels=70, filters=70, groups=70, padding=1, last=True),
     Conv(sizes=(3000,), channels=20, filters=33, kernel=9, stride=2),
+    Conv(sizes=(4000,), channels=2, filters=5, kernel=3, padding=1),  # dot products: bands of columns
+    Conv(sizes=(57, 104), batch=2, channels=6, filters=11, stride=2, padding=1),  # of whole vectors,
+    Conv(sizes=(57, 53), batch=2, channels=6, filters=11, padding=1, dilation=2),  # and of others
+    Conv(sizes=(40, 40), channels=36, filters=7, kernel=5, padding=2),  # channels in blocks
+    Conv(sizes=(30, 30), channels=64, filters=64, groups=16, padding=1),
+    Conv(sizes=(4, 9, 40), channels=3, filters=4, kernel=(2, 3, 4), stride=(1, 2, 1), padding=1),
+    Conv(sizes=(6, 300), batch=1, channels=3, filters=50, padding=1, last=True),  # tiles in a row, and across the end
     Conv(sizes=(9, 10, 11), channels=17, filters=33, padding=1),
     # Few channels, so that gradients are products of all taps, in parts of long rows, and lanes are runs of the image.
     Conv(sizes=(61, 70), channels=3, filters=24, kernel=7, stride=2, padding=3),

@@ -123,6 +123,8 @@ static inline double fc_transform_slots(const fc_kernels *kernels) {
 #define FC_COST_GRAD_GATHER_SCATTERED 5.8 /* strided, or few channels last */
 #define FC_COST_GRAD_GATHER_RUNS 0.5      /* lanes that lie together */
 #define FC_COST_GRAD_GATHER_ROW 390
+#define FC_COST_GRAD_DOT 0.94    /* products along pixels, */
+#define FC_COST_GRAD_DOT_TILE 85 /* and a tile of them, begun and its lanes added */
 #define FC_COST_GRAD_STORE 1.7
 #define FC_COST_GRAD_STORE_TAPS 2.4     /* a tap at a time */
 #define FC_COST_GRAD_STORE_IN_PLACE 1.0 /* sums lie in the weights */

@@ -48,9 +48,9 @@ static int planes_fit(const fc_problem *p) {
 /* Planes so narrow that it pays to turn some channels at a time to channels last: what is walked along is a row then,
  * and nothing is lost to lanes beside it. Up to twice as fast on 7x7; on 28x28 only for 7x7. */
 static int turn_fits(const fc_problem *p) {
-    const int64_t most = fc_taps(p) >= 49 ? 4 : 2;
+    const int64_t most = fc_taps(p) >= 49 ? 4 * p->kernels->lanes : 16;
     return p->out_channels == 1 && p->groups >= p->kernels->lanes && taps_fit(p, 2) && p->kernel[1] <= 64 &&
-           p->in_size[2] <= most * p->kernels->lanes && p->in_size[1] <= 64;
+           p->in_size[2] <= most && p->in_size[1] <= 64;
 }
 
 static int fits(const fc_problem *p) {

@@ -31,6 +31,7 @@ typedef struct workplace {
     ptrdiff_t *image_offsets[2], *weight_offsets[2]; /* of a block of input channels, and of the last one */
     int64_t chunk; /* whose pixels the next hold, from the first element of an image on */
     ptrdiff_t inputs[MOST_PIXELS], outputs[MOST_PIXELS];
+    int even_until[MOST_PIXELS]; /* from each pixel on, those up to this one are equally spaced, in both */
     char *sums;
 } workplace;
 
@@ -180,19 +181,31 @@ static const zone *zone_of(const direct_run *run, int64_t chunk) {
     return &run->zones[low];
 }
 
+static int64_t width(const zone *z, int axis) {
+    return z->segment[axis]->positions.end - z->segment[axis]->positions.begin;
+}
+
 /* Output position of pixel q of a zone, row-major in its box. */
 static void position_of(const zone *z, int64_t q, int64_t at[FC_SPATIAL]) {
     for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
-        const fc_range range = z->segment[axis]->positions;
-        const int64_t size = range.end - range.begin;
-        at[axis] = range.begin + q % size;
-        q /= size;
+        at[axis] = z->segment[axis]->positions.begin + q % width(z, axis);
+        q /= width(z, axis);
     }
 }
 
-static void advance(const zone *z, int64_t at[FC_SPATIAL]) {
-    for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
-        if (++at[axis] < z->segment[axis]->positions.end || axis == 0)
+/* Runs of pixels go along the last axis on which the zone is wider than a pixel. */
+static int run_axis(const zone *z) {
+    int along = FC_SPATIAL - 1;
+    while (along > 0 && width(z, along) == 1)
+        --along;
+    return along;
+}
+
+/* From a position on the first run to the begin of the next. */
+static void next_run(const zone *z, int along, int64_t at[FC_SPATIAL]) {
+    at[along] = z->segment[along]->positions.begin;
+    for (int axis = along - 1; axis >= 0; --axis) {
+        if (++at[axis] < z->segment[axis]->positions.end)
             return;
         at[axis] = z->segment[axis]->positions.begin;
     }
@@ -251,14 +264,25 @@ static void go_to(const direct_run *run, workplace *w, const zone *z, int64_t ch
     if (w->chunk == chunk)
         return;
     w->chunk = chunk;
+    const int along = run_axis(z);
+    const ptrdiff_t input_step = p->stride[along] * p->x.axis[along], output_step = p->y.axis[along];
     int64_t at[FC_SPATIAL];
     position_of(z, (chunk - z->first_chunk) * run->chunk, at);
-    for (int64_t q = 0; q < count; ++q, advance(z, at)) {
-        w->inputs[q] = w->outputs[q] = 0;
+    for (int q = 0, even = 0; q < count; next_run(z, along, at)) {
+        ptrdiff_t input = 0, output = 0;
         for (int axis = 0; axis < FC_SPATIAL; ++axis) {
-            w->inputs[q] += (at[axis] * p->stride[axis] + p->offset[axis]) * p->x.axis[axis];
-            w->outputs[q] += at[axis] * p->y.axis[axis];
+            input += (at[axis] * p->stride[axis] + p->offset[axis]) * p->x.axis[axis];
+            output += at[axis] * p->y.axis[axis];
         }
+        if (q && (input - w->inputs[q - 1] != input_step || output - w->outputs[q - 1] != output_step))
+            even = q;
+        const int end = (int)fc_min(count, q + z->segment[along]->positions.end - at[along]);
+        for (; q < end; ++q, input += input_step, output += output_step) {
+            w->inputs[q] = input;
+            w->outputs[q] = output;
+        }
+        for (int i = even; i < end; ++i)
+            w->even_until[i] = end;
     }
 }
 
@@ -275,28 +299,42 @@ static void sum_chunk(const direct_run *run, const workplace *w, int64_t count, 
     const char *weights = run->packed + first_lane * p->in_channels * run->taps * item;
     fc_finish finish = p->finish;
     finish.bias_along_lanes = 1;
+    finish.bias_stride = 0; /* from tile to tile */
     if (finish.bias)
         finish.bias = run->bias + first_lane * item;
 
     const int whole = stored_by_tiles(run, panel);
-    const int64_t tiles = fc_ceil_div(count, kernels->tile_rows); /* of nearly equal size: small ones are slow */
+    const int tiles = (int)fc_ceil_div(count, kernels->tile_rows); /* of nearly equal size: small ones are slow */
+    const int least = (int)count / tiles, larger = (int)count % tiles, larger_end = larger * (least + 1);
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const ptrdiff_t terms = fc_min(run->block, p->in_channels - c) * w->zone_taps;
         const int part = p->in_channels - c < run->block; /* of a block */
-        for (int64_t i = 0; i < tiles; ++i) {
-            const char *rows[FC_MAX_TILE_ROWS];
-            const int64_t q = count * i / tiles, row_count = count * (i + 1) / tiles - q;
-            for (int64_t m = 0; m < row_count; ++m)
-                rows[m] = image + w->inputs[q + m] + c * p->x.channel;
+        const int last = c + run->block >= p->in_channels;
+        const ptrdiff_t *image_offsets = w->image_offsets[part], *weight_offsets = w->weight_offsets[part];
+        const char *terms_of_x = image + c * p->x.channel, *terms_of_w = weights + c * run->taps * line;
+        for (int q = 0; q < count;) {
+            const int row_count = q < larger_end ? least + 1 : least,
+                      equal_end = q < larger_end ? larger_end : (int)count;
             const ptrdiff_t *outputs = w->outputs + q;
-            const int last = c + run->block >= p->in_channels, place = whole && equally_spaced(outputs, row_count);
-            char *sums = w->sums + q * ldc;
-            kernels->gemm_tile[row_count - 1][vectors - 1](
-                terms, rows, w->image_offsets[part], weights + c * run->taps * line, w->weight_offsets[part],
-                place ? y + outputs[0] : sums, place && row_count > 1 ? outputs[1] - outputs[0] : ldc, c > 0,
-                last ? &finish : NULL);
+            const int place = whole && equally_spaced(outputs, row_count);
+            char *sums = w->sums + q * ldc, *dst = place ? y + outputs[0] : sums;
+            const ptrdiff_t pitch = place && row_count > 1 ? outputs[1] - outputs[0] : ldc;
+            const int together = ((int)fc_min(w->even_until[q], equal_end) - q) / row_count;
+            if (together > 1) {
+                kernels->gemm_tiles[row_count - 1][vectors - 1](
+                    together, terms, terms_of_x + w->inputs[q], w->inputs[q + 1] - w->inputs[q], image_offsets,
+                    terms_of_w, weight_offsets, dst, pitch, c > 0, last ? &finish : NULL);
+                q += together * row_count;
+                continue;
+            }
+            const char *rows[FC_MAX_TILE_ROWS];
+            for (int64_t m = 0; m < row_count; ++m)
+                rows[m] = terms_of_x + w->inputs[q + m];
+            kernels->gemm_tile[row_count - 1][vectors - 1](terms, rows, image_offsets, terms_of_w, weight_offsets, dst,
+                                                           pitch, c > 0, last ? &finish : NULL);
             for (int64_t m = 0; last && whole && !place && m < row_count; ++m)
                 memcpy(y + outputs[m], sums + m * ldc, (size_t)line);
+            q += row_count;
         }
     }
 }
@@ -308,9 +346,7 @@ static void store_chunk(const direct_run *run, const zone *z, int64_t q0, int64_
     const ptrdiff_t ldc = run->panel * p->kernels->itemsize;
     const fc_range out = panel_channels(p, panel);
     const int64_t first = out.begin, channels = out.end - first;
-    int along = FC_SPATIAL - 1; /* runs go along the last axis on which the zone is wider than a pixel */
-    while (along > 0 && z->segment[along]->positions.end - z->segment[along]->positions.begin == 1)
-        --along;
+    const int along = run_axis(z);
     for (int64_t q = 0; q < count;) {
         int64_t at[FC_SPATIAL];
         position_of(z, q0 + q, at);

@@ -171,26 +171,21 @@ static void pack_block(const direct_run *run, const task_place *place, int64_t n
                              count);
 }
 
-/* Sums, a line a (channel, tap) pair, into the weights: one transpose where pairs lie one after the other, else a row of
- * taps at a time. */
-static void store_sums(const direct_run *run, const task_place *place, char *sums) {
-    const fc_problem *p = run->p;
-    const ptrdiff_t item = p->kernels->itemsize, line = run->panel * item;
-    const fc_range out = fc_panel_lanes(p->kernels, p->out_channels, place->panel);
-    const int64_t first = out.begin, outputs = out.end - first;
-    char *filters = p->w.data + place->group * p->w.group + first * p->w.out + place->channel * p->w.in;
+/* One transpose where pairs lie one after the other, else a row of taps at a time. */
+void fc_store_pairs(const fc_problem *p, char *filters, int64_t channels, int64_t outputs, char *sums, ptrdiff_t line) {
+    const ptrdiff_t item = p->kernels->itemsize;
     ptrdiff_t dense = item;
     int contiguous = 1;
     for (int axis = FC_SPATIAL - 1; axis >= 0; --axis) {
         contiguous = contiguous && (p->kernel[axis] == 1 || p->w.axis[axis] == dense);
         dense *= p->kernel[axis];
     }
-    if (contiguous && (place->channels == 1 || p->w.in == dense)) {
+    if (contiguous && (channels == 1 || p->w.in == dense)) {
         p->kernels->copy_matrix((fc_matrix){filters, item, p->w.out}, (fc_matrix){sums, line, item},
-                                place->channels * run->taps, outputs);
+                                channels * fc_taps(p), outputs);
         return;
     }
-    for (int64_t c = 0; c < place->channels; ++c)
+    for (int64_t c = 0; c < channels; ++c)
         for (int64_t d = 0; d < p->kernel[0]; ++d)
             for (int64_t h = 0; h < p->kernel[1]; ++h, sums += p->kernel[2] * line) {
                 char *dst = filters + c * p->w.in + d * p->w.axis[0] + h * p->w.axis[1];
@@ -218,7 +213,8 @@ static void grad_weight_task(void *context, int64_t task, int thread) {
             pack_block(run, &place, n, q, count, thread);
             add_block(run, &place, n, count, thread);
         }
-    store_sums(run, &place, sums);
+    fc_store_pairs(p, p->w.data + place.group * p->w.group + out.begin * p->w.out + place.channel * p->w.in,
+                   place.channels, out.end - out.begin, sums, line);
 }
 
 void fc_direct_grad_weight(const fc_problem *p, void *scratch, int threads) {

@@ -33,9 +33,18 @@ static inline void fc_clear_weights(const fc_problem *p) {
                                     (fc_matrix){(char *)&zero, 0, 0}, p->kernel[1], p->kernel[2]);
 }
 
+/* Sums, a line of filters a (channel, tap) pair, into the weights from `filters` on. */
+void fc_store_pairs(const fc_problem *p, char *filters, int64_t channels, int64_t outputs, char *sums, ptrdiff_t line);
+
 size_t fc_im2col_grad_weight_scratch_bytes(const fc_problem *p, int threads);
 void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads);
 double fc_im2col_grad_weight_cost(const fc_problem *p);
+/* A way of im2col (im2col_grad_dots.c) */
+int fc_grad_dots_support(const fc_problem *p);
+size_t fc_grad_dots_scratch_bytes(const fc_problem *p, int threads);
+void fc_grad_dots(const fc_problem *p, void *scratch, int threads);
+double fc_grad_dots_cost(const fc_problem *p);
+
 size_t fc_direct_grad_weight_scratch_bytes(const fc_problem *p, int threads);
 void fc_direct_grad_weight(const fc_problem *p, void *scratch, int threads);
 double fc_direct_grad_weight_cost(const fc_problem *p);

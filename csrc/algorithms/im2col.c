@@ -1,11 +1,8 @@
 /* Convolution as a matrix product, forward: weights times a matrix of image patches that is never stored whole.
  *
- * Lanes run along output pixels. For one band of pixels and one block of input channels, the image is copied once per
- * tap *column*: a shifted copy whose row pitch is the band's own width, so that the tap rows are mere offsets into it
- * and lanes run on across image rows without a gap. That is kernel-height times less packing than im2col proper (for
- * strides, one copy for each residue of the tap row; for far-spread taps, where copies would hold mostly rows nobody
- * shares, one for each tap). 1x1 layers have no patches: pointwise.c. Panels of pixels pass by all output channels as
- * panel.h says. After Chellapilla, Puri and Simard 2006, blocked as in Goto and van de Geijn 2008.
+ * Lanes run along output pixels. For one band of pixels and one block of input channels, shifted copies of the image are
+ * made (shifted_copies.h), which take the place of patches. 1x1 layers have no patches: pointwise.c. Panels of pixels pass
+ * by all output channels as panel.h says. After Chellapilla, Puri and Simard 2006, blocked as in Goto and van de Geijn 2008.
  * Accumulator: the dtype itself, started anew every block of input channels.
  */
 #include "algorithms/algorithm.h"
@@ -14,6 +11,7 @@
 #include "algorithms/grad_weight.h"
 #include "algorithms/panel.h"
 #include "algorithms/pointwise.h"
+#include "algorithms/shifted_copies.h"
 
 #include <string.h>
 
@@ -32,51 +30,20 @@ typedef struct im2col_run {
     int64_t taps;
     int64_t block; /* input channels of one reduction block */
     int64_t rows, columns, row_bands, column_bands;
-    int64_t shared_rows; /* 1: the tap rows of one residue share a copy */
-    int64_t residues;    /* copies of one channel, depth tap and column tap */
-    int64_t halo;        /* rows a copy holds beyond those of the band */
-    int64_t pitch;       /* elements between copies */
-    int64_t rest;        /* most pixels of a band that fill no vector */
-    int64_t panel_rows;  /* output channels whose weights stay in L2 */
+    fc_copies copies;   /* of one band and block */
+    int64_t rest;       /* most pixels of a band that fill no vector */
+    int64_t panel_rows; /* output channels whose weights stay in L2 */
     int64_t out_blocks, out_block;
     ptrdiff_t *weight_offsets;
     ptrdiff_t **copy_offsets; /* a thread each, */
     fc_panel_room *rooms;
-    char **copies;
+    char **room_of_copies;
 } im2col_run;
-
-static int64_t copies_a_channel(const im2col_run *run) { return run->p->kernel[0] * run->residues * run->p->kernel[2]; }
-
-/* A pitch that is whole lines, leaves room for the rest of a last vector, and is no multiple of 4096 bytes, which would
- * put every copy into the same cache sets. */
-static int64_t copy_pitch(const im2col_run *run) {
-    const int64_t item = run->p->kernels->itemsize, line = 64 / item;
-    int64_t pitch = fc_round_up((run->rows + run->halo) * run->columns + run->p->kernels->lanes - 1, line);
-    while (pitch * item % 4096 < 128)
-        pitch += line;
-    return pitch;
-}
-
-/* Elements that the copies of one block of channels take. */
-static int64_t block_elements(const im2col_run *run) {
-    return fc_product(run->block, fc_product(copies_a_channel(run), run->pitch));
-}
-
-static int64_t greatest_common_divisor(int64_t a, int64_t b) {
-    while (b) {
-        const int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
 
 /* Bands, blocks and copies follow from the geometry of one image alone. */
 static void plan_bands(im2col_run *run) {
     const fc_problem *p = run->p;
     const int64_t oh = p->out_size[1], ow = p->out_size[2];
-    const int64_t spread = (p->kernel[1] - 1) * p->dilation[1] / p->stride[1];
-    const int64_t period = p->stride[1] / greatest_common_divisor(p->stride[1], p->dilation[1]);
     run->taps = fc_taps(p);
     run->block = fc_channel_block(p->in_channels, run->taps, REDUCTION);
     if (run->block > p->kernels->lanes) /* terms are whole vectors then, too */
@@ -90,11 +57,8 @@ static void plan_bands(im2col_run *run) {
         run->row_bands = fc_ceil_div(oh, run->rows);
         run->rows = fc_ceil_div(oh, run->row_bands); /* even bands */
         run->row_bands = fc_ceil_div(oh, run->rows);
-        run->shared_rows = spread <= 2 * run->rows;
-        run->residues = run->shared_rows ? fc_min(period, p->kernel[1]) : p->kernel[1];
-        run->halo = run->shared_rows ? spread : 0;
-        run->pitch = copy_pitch(run);
-        if (block_elements(run) <= BAND_BYTES / p->kernels->itemsize)
+        run->copies = fc_copies_of(p, run->block, run->rows, run->columns);
+        if (fc_copies_elements(&run->copies) <= BAND_BYTES / p->kernels->itemsize)
             break;
         if (run->block * run->taps >= 2 * LEAST_REDUCTION && run->block > 1)
             run->block = fc_channel_block(p->in_channels, 1, run->block / 2);
@@ -121,15 +85,15 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     run->weight_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
     run->copy_offsets = fc_arena_take(arena, threads, sizeof(ptrdiff_t *));
     run->rooms = fc_arena_take(arena, threads, sizeof(fc_panel_room));
-    run->copies = fc_arena_take(arena, threads, sizeof(char *));
+    run->room_of_copies = fc_arena_take(arena, threads, sizeof(char *));
     for (int t = 0; t < threads; ++t) {
         ptrdiff_t *copy_offsets = fc_arena_take(arena, terms, sizeof(ptrdiff_t));
-        char *copies = fc_arena_take(arena, block_elements(run), item);
+        char *copies = fc_arena_take(arena, fc_copies_elements(&run->copies), item);
         const fc_panel_room room = fc_panel_take_room(arena, p, run->panel_rows, terms, run->rest);
         if (!arena->base)
             continue;
         run->copy_offsets[t] = copy_offsets;
-        run->copies[t] = copies;
+        run->room_of_copies[t] = copies;
         run->rooms[t] = room;
     }
 }
@@ -144,104 +108,6 @@ static size_t forward_scratch_bytes(const fc_problem *p, const void *packed, int
     fc_arena arena = {0};
     lay_out(&run, &arena, p, threads);
     return arena.used;
-}
-
-typedef struct band { /* output pixels of one image and depth: rows x columns, row-major */
-    const char *image;
-    int64_t depth, row, rows, column, columns, pixels;
-} band;
-
-/* A shifted copy, of any channel: where its first element lies in a plane, and what zeros lie around. */
-typedef struct shifted_copy {
-    ptrdiff_t first;
-    fc_padded_copy copy;
-} shifted_copy;
-
-/* rows x columns of input elements, `stride` apart, from (row, column) on. */
-static shifted_copy shifted_at(const fc_problem *p, int64_t row, int64_t column, int64_t rows, int64_t columns) {
-    const int64_t sh = p->stride[1], sw = p->stride[2];
-    const int64_t r0 = fc_min(fc_max(fc_ceil_div(-row, sh), 0), rows);
-    const int64_t r1 = fc_max(fc_min(fc_ceil_div(p->in_size[1] - row, sh), rows), r0);
-    const int64_t c0 = fc_min(fc_max(fc_ceil_div(-column, sw), 0), columns);
-    const int64_t c1 = fc_max(fc_min(fc_ceil_div(p->in_size[2] - column, sw), columns), c0);
-    const ptrdiff_t line = columns * p->kernels->itemsize;
-    shifted_copy shifted = {
-        .first = (row + r0 * sh) * p->x.axis[1] + (column + c0 * sw) * p->x.axis[2],
-        .copy = {.dst_row = line,
-                 .src_row = sh * p->x.axis[1],
-                 .src_column = sw * p->x.axis[2],
-                 .top = r0,
-                 .rows = r1 - r0,
-                 .bottom = rows - r1,
-                 .before = c0,
-                 .count = c1 - c0,
-                 .width = columns},
-    };
-    if (c0 == 0 && c1 == columns && shifted.copy.src_column == p->kernels->itemsize && shifted.copy.src_row == line) {
-        shifted.copy.top = shifted.copy.bottom = 0; /* one run */
-        shifted.copy.rows = 1;
-        shifted.copy.before = r0 * columns;
-        shifted.copy.count = (r1 - r0) * columns;
-        shifted.copy.width = rows * columns;
-    }
-    return shifted;
-}
-
-/* All copies of some channels; where that of a tap begins and ends is the same for each of them. */
-static void make_copies(const im2col_run *run, const band *b, int64_t channel, int64_t channels, char *copies) {
-    enum { TOGETHER = 16 }; /* copies made of one channel, while its plane is in L1 */
-    const fc_problem *p = run->p;
-    const ptrdiff_t bytes = run->pitch * p->kernels->itemsize;
-    const int64_t rows = b->rows + run->halo, all = run->residues * p->kernel[2];
-    shifted_copy shifted[TOGETHER];
-    for (int64_t first = 0; first < all; first += TOGETHER) {
-        const int64_t count = fc_min(TOGETHER, all - first);
-        for (int64_t i = 0; i < count; ++i) {
-            /* With shared rows copy r starts at the residue of tap row r, else at tap row r itself. */
-            const int64_t r = (first + i) / p->kernel[2], w = (first + i) % p->kernel[2];
-            const int64_t shift = run->shared_rows ? r * p->dilation[1] % p->stride[1] : r * p->dilation[1];
-            shifted[i] = shifted_at(p, b->row * p->stride[1] + shift + p->offset[1],
-                                    b->column * p->stride[2] + w * p->dilation[2] + p->offset[2], rows, b->columns);
-        }
-        for (int64_t plane = 0; plane < channels * p->kernel[0]; ++plane) {
-            const int64_t c = plane / p->kernel[0], d = plane % p->kernel[0];
-            const int64_t depth = b->depth * p->stride[0] + d * p->dilation[0] + p->offset[0];
-            const char *src = b->image + (channel + c) * p->x.channel + depth * p->x.axis[0];
-            char *dst = copies + (plane * all + first) * bytes;
-            if (depth < 0 || depth >= p->in_size[0]) {
-                memset(dst, 0, (size_t)(count * bytes));
-                continue;
-            }
-            for (int64_t i = 0; i < count; ++i, dst += bytes) {
-                shifted[i].copy.dst = dst;
-                shifted[i].copy.src = src + shifted[i].first;
-                p->kernels->copy_padded(&shifted[i].copy);
-            }
-        }
-    }
-}
-
-/* Zeros behind all copies that a band may have: the rest of a last vector. */
-static void clear_ends(const im2col_run *run, const band *b, char *copies) {
-    const ptrdiff_t item = run->p->kernels->itemsize;
-    copies += (b->rows + run->halo) * b->columns * item;
-    for (int64_t i = 0; i < run->block * copies_a_channel(run); ++i)
-        memset(copies + i * run->pitch * item, 0, (size_t)((run->p->kernels->lanes - 1) * item));
-}
-
-static void fill_copy_offsets(const im2col_run *run, ptrdiff_t *table, int64_t columns) {
-    const fc_problem *p = run->p;
-    const ptrdiff_t item = p->kernels->itemsize, bytes = run->pitch * item;
-    ptrdiff_t count = 0;
-    for (int64_t c = 0; c < run->block; ++c)
-        for (int64_t d = 0; d < p->kernel[0]; ++d)
-            for (int64_t h = 0; h < p->kernel[1]; ++h) {
-                /* Residues of the tap rows repeat with the period that `residues` is, so h names its copy. */
-                const int64_t copy = ((c * p->kernel[0] + d) * run->residues + h % run->residues) * p->kernel[2];
-                const int64_t down = run->shared_rows ? h * p->dilation[1] / p->stride[1] : 0;
-                for (int64_t w = 0; w < p->kernel[2]; ++w)
-                    table[count++] = (copy + w) * bytes + down * columns * item;
-            }
 }
 
 static void forward_task(void *context, int64_t task, int thread) {
@@ -260,7 +126,7 @@ static void forward_task(void *context, int64_t task, int thread) {
     task /= p->out_size[0];
     const int64_t group = task % p->groups, n = task / p->groups;
 
-    band b = {.depth = depth, .row = row_band * run->rows, .column = column_band * run->columns};
+    fc_band b = {.depth = depth, .row = row_band * run->rows, .column = column_band * run->columns};
     b.image = p->x.data + n * p->x.batch + group * p->x.group;
     b.rows = fc_min(run->rows, p->out_size[1] - b.row);
     b.columns = fc_min(run->columns, p->out_size[2] - b.column);
@@ -268,8 +134,8 @@ static void forward_task(void *context, int64_t task, int thread) {
 
     const int64_t k_begin = out_block * run->out_block, k_end = fc_min(k_begin + run->out_block, p->out_channels);
     ptrdiff_t *lane_offsets = run->copy_offsets[thread];
-    char *copies = run->copies[thread];
-    fill_copy_offsets(run, lane_offsets, b.columns);
+    char *copies = run->room_of_copies[thread];
+    fc_copies_offsets(&run->copies, b.columns, lane_offsets);
     fc_panel panel = {.p = p, .room = run->rooms[thread], .group = group};
     panel.window = (fc_window){b.row, b.column, b.columns, 0};
     panel.window.flat = b.rows == 1 || (b.columns == p->out_size[2] && p->y.axis[1] == b.columns * p->y.axis[2]);
@@ -278,14 +144,14 @@ static void forward_task(void *context, int64_t task, int thread) {
     panel.lane_offsets = lane_offsets;
     const int64_t rest = fc_panel_dotted(p, b.pixels, fc_ceil_div(p->in_channels, run->block));
     const int64_t whole = b.pixels - rest;
-    clear_ends(run, &b, copies);
+    fc_copies_clear_ends(&run->copies, &b, copies);
 
     for (int64_t c = 0; c < p->in_channels; c += run->block) {
         const int64_t channels = fc_min(run->block, p->in_channels - c);
         panel.terms = channels * run->taps;
         panel.first = c == 0;
         panel.last = c + channels == p->in_channels;
-        make_copies(run, &b, c, channels, copies);
+        fc_copies_make(&run->copies, &b, c, channels, copies);
         for (int64_t i = 0; i < rest; ++i) {
             const char *pixel = copies + (whole + i) * item;
             char *line = panel.room.rest + i * panel.room.line;
@@ -340,18 +206,6 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     (void)threads;
 }
 
-static double row_copy_cost(const fc_problem *p, double columns, double beyond_l3) {
-    const int64_t stride = p->stride[2];
-    if (fc_channels_last(p, &p->x)) {
-        double copy = stride > 1 ? FC_COST_COPY_TRANSPOSED_STRIDED : FC_COST_COPY_TRANSPOSED;
-        if (columns > (double)fc_lines_that_fit(stride * p->x.axis[2])) /* each line is read once a channel */
-            copy += FC_COST_COPY_CONFLICT;
-        return (copy + beyond_l3 * FC_COST_COPY_TRANSPOSED_FAR) * columns;
-    }
-    const double copy = stride > 2 ? FC_COST_COPY_STRIDED : stride == 2 ? FC_COST_COPY_EVEN : FC_COST_COPY;
-    return copy * columns + FC_COST_COPY_ROW;
-}
-
 static double forward_cost(const fc_problem *p) {
     if (fc_dense_supports(p))
         return fc_dense_cost(p);
@@ -360,13 +214,14 @@ static double forward_cost(const fc_problem *p) {
     im2col_run run = {.p = p};
     plan_bands(&run);
     const double bands = (double)(p->out_size[0] * run.row_bands * run.column_bands);
-    const double copies = (double)copies_a_channel(&run) * (double)p->in_channels;
-    const double rows = copies * (double)(run.rows + run.halo);
+    const double copies = (double)fc_copies_a_channel(&run.copies) * (double)p->in_channels;
+    const double rows = copies * (double)(run.rows + run.copies.halo);
     const double sums = fc_panel_cost(p, run.rows * run.columns, fc_ceil_div(p->in_channels, run.block), 1);
     const fc_traffic traffic = fc_traffic_of(p, 1);
-    return fc_traffic_cost(&traffic) + (double)p->groups * bands *
-                                           (sums + row_copy_cost(p, (double)run.columns, traffic.beyond_l3) * rows +
-                                            FC_COST_COPY_START * copies + FC_COST_IM2COL_BAND);
+    return fc_traffic_cost(&traffic) +
+           (double)p->groups * bands *
+               (sums + fc_copied_row_cost(p, (double)run.columns, traffic.beyond_l3) * rows +
+                FC_COST_COPY_START * copies + FC_COST_IM2COL_BAND);
 }
 
 const fc_algorithm fc_im2col_algorithm = {

@@ -83,7 +83,14 @@ static void lay_out(im2col_run *run, fc_arena *arena, const fc_problem *p, int t
     }
 }
 
+static double gathered_cost(const fc_problem *p);
+
+/* Whether dot products along pixels are faster (im2col_grad_dots.c). */
+static int by_dots(const fc_problem *p) { return fc_grad_dots_support(p) && fc_grad_dots_cost(p) < gathered_cost(p); }
+
 size_t fc_im2col_grad_weight_scratch_bytes(const fc_problem *p, int threads) {
+    if (by_dots(p))
+        return fc_grad_dots_scratch_bytes(p, threads);
     im2col_run run;
     fc_arena arena = {0};
     lay_out(&run, &arena, p, threads);
@@ -263,6 +270,10 @@ void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads) {
         fc_clear_weights(p);
         return;
     }
+    if (by_dots(p)) {
+        fc_grad_dots(p, scratch, threads);
+        return;
+    }
     fc_arena arena = {scratch, 0};
     lay_out(&run, &arena, p, threads);
     run.end = run.runs ? end_of(p) : NULL;
@@ -276,7 +287,7 @@ void fc_im2col_grad_weight(const fc_problem *p, void *scratch, int threads) {
     fc_parallel(p->groups * run.panels * run.out_blocks, threads, grad_weight_task, &run);
 }
 
-double fc_im2col_grad_weight_cost(const fc_problem *p) {
+static double gathered_cost(const fc_problem *p) {
     const fc_kernels *kernels = p->kernels;
     const int64_t panel = (int64_t)kernels->lanes * kernels->tile_vectors, most = kernels->tile_vectors;
     const int64_t lanes = p->in_channels * fc_taps(p), vectors = fc_ceil_div(lanes, kernels->lanes);
@@ -304,3 +315,5 @@ double fc_im2col_grad_weight_cost(const fc_problem *p) {
             FC_COST_GRAD_GATHER_ROW * panels * taps_a_panel * (double)(p->out_size[0] * p->out_size[1]) * out_blocks +
             store * out * (double)lanes);
 }
+
+double fc_im2col_grad_weight_cost(const fc_problem *p) { return by_dots(p) ? fc_grad_dots_cost(p) : gathered_cost(p); }

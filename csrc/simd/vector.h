@@ -139,18 +139,6 @@ static __attribute__((noinline)) FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) {
 static inline FC_V FC_NAME(fma)(FC_V a, FC_V b, FC_V c) { return FC_NAME2(simd_fma, FC_DTYPE, FC_ISA)(a, b, c); }
 #endif
 
-/* The sum of all lanes, halves first. */
-static inline FC_T FC_NAME(sum_lanes)(FC_V x) {
-    FC_T lanes[FC_LANES];
-    FC_NAME(store)((char *)lanes, x);
-#pragma GCC unroll 4
-    for (int half = FC_LANES / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-        for (int i = 0; i < half; ++i)
-            lanes[i] += lanes[i + half];
-    return lanes[0];
-}
-
 static inline FC_V FC_NAME(select)(FC_NAME(mask) mask, FC_V yes, FC_V no) {
     return (FC_V)((mask & (FC_NAME(mask))yes) | (~mask & (FC_NAME(mask))no));
 }
@@ -286,6 +274,27 @@ static inline FC_V FC_NAME(paired_even)(FC_V low, FC_V high) {
 
 static inline FC_V FC_NAME(paired_odd)(FC_V low, FC_V high) {
     return FC_SHUFFLE(FC_NAME(mask), low, high, FC_PAIRED_ODD);
+}
+
+/* The sums of the lanes of FC_SQUARE vectors, a lane each: neighbours first, halves last. */
+static inline FC_NAME(quarter) FC_NAME(sums_of_lanes)(const FC_V *x) {
+    union {
+        FC_V all;
+        FC_NAME(quarter) part[FC_VECTOR_BYTES / 16];
+    } sums;
+#if FC_SQUARE == 4
+    const FC_V low = FC_NAME(paired_even)(x[0], x[1]) + FC_NAME(paired_odd)(x[0], x[1]);
+    const FC_V high = FC_NAME(paired_even)(x[2], x[3]) + FC_NAME(paired_odd)(x[2], x[3]);
+    sums.all = FC_NAME(paired_even)(low, high) + FC_NAME(paired_odd)(low, high);
+#else
+    sums.all = FC_NAME(paired_even)(x[0], x[1]) + FC_NAME(paired_odd)(x[0], x[1]);
+#endif
+#pragma GCC unroll 2
+    for (int half = FC_VECTOR_BYTES / 32; half > 0; half /= 2)
+#pragma GCC unroll 2
+        for (int i = 0; i < half; ++i)
+            sums.part[i] += sums.part[i + half];
+    return sums.part[0];
 }
 
 /* Odd elements moved on by one place of theirs, the first lane of `before` coming in. */
