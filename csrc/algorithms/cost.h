@@ -35,7 +35,7 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 
 #define FC_COST_DIRECT_SLOT 1.0
 #define FC_COST_DIRECT_PAGES 0.25   /* more, once a channel: each is another page */
-#define FC_COST_DIRECT_STRIDED 0.12 /* more, once a column of taps: only some elements of each line are read */
+#define FC_COST_DIRECT_STRIDED 0.08 /* more, once a column of taps: only some elements of each line are read */
 #define FC_COST_PANEL_SLOT 1.06
 #define FC_COST_PANEL_IN_PLACE 0.0035 /* more where the panel is not copied */
 #define FC_COST_PANEL_DOT 1.1
@@ -43,10 +43,10 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 
 /* ---- what is paid once: by a tile, and by what holds many ---- */
 
-#define FC_COST_DIRECT_TILE 108
-#define FC_COST_DIRECT_ZONE_ROWS 3.0 /* rows of a tile that a zone leaves empty */
-#define FC_COST_DIRECT_CHUNK 1110
-#define FC_COST_DIRECT_PARTIAL 39 /* channels last, a pixel whose last vector is not whole */
+#define FC_COST_DIRECT_TILE 75
+#define FC_COST_DIRECT_ZONE_ROWS 3.2 /* rows of a tile that a zone leaves empty */
+#define FC_COST_DIRECT_CHUNK 850
+#define FC_COST_DIRECT_PARTIAL 20 /* channels last, a pixel whose last vector is not whole */
 #define FC_COST_PANEL_TILE 67
 #define FC_COST_POINTWISE_TASK 2390 /* a band of 1x1 */
 #define FC_COST_PANEL_MOVE 17       /* a row of sums that go by way of scratch */
@@ -75,7 +75,7 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_POINTWISE_COPY_STRIDED 3.8
 #define FC_COST_POINTWISE_COPY_TRANSPOSED 0.49
 #define FC_COST_POINTWISE_ROW 11          /* a row of a strided copy */
-#define FC_COST_STORE_TRANSPOSED 1.5      /* lanes are channels, the output has them first */
+#define FC_COST_STORE_TRANSPOSED 1.7      /* lanes are channels, the output has them first */
 #define FC_COST_STORE_SCATTERED 1.2       /* lanes are pixels, the output has channels last: each part of the sums */
 #define FC_COST_STORE_PLANES_CONFLICT 9.5 /* a vector, where planes lie a multiple of 4096 bytes apart */
 
@@ -130,6 +130,14 @@ static inline double fc_transform_slots(const fc_kernels *kernels) {
 #define FC_COST_GRAD_STORE_IN_PLACE 1.0 /* sums lie in the weights */
 #define FC_COST_GRAD_STORE_FAR 1.5      /* more if the taps fit no near cache */
 #define FC_GRAD_FAR_BYTES 1000000
+
+/* planes alone, by the ways of depthwise_grad_weight.c */
+#define FC_COST_DEPTHWISE_GRAD_TAP 2.2
+#define FC_COST_DEPTHWISE_GRAD_TAP_STRIDED 3.6
+#define FC_COST_DEPTHWISE_GRAD_PLANE 60
+#define FC_COST_DEPTHWISE_GRAD_LANES_TAP 1.0
+#define FC_COST_DEPTHWISE_GRAD_PIXEL 16
+#define FC_COST_DEPTHWISE_GRAD_TURN 0.45 /* an element turned to channels last */
 
 /* ---- planes alone: a tap of a vector of outputs, by the ways of depthwise.c ---- */
 

@@ -7,6 +7,7 @@
  * what lies outside as 0, which times an infinity would be NaN: a plane whose sums are not finite is done again by
  * direct, which multiplies nothing that is not there. Accumulator: the dtype.
  */
+#include "algorithms/cost.h"
 #include "algorithms/depthwise.h"
 #include "algorithms/grad_weight.h"
 
@@ -238,13 +239,18 @@ void fc_depthwise_grad_weight_run(const fc_problem *p, void *scratch, int thread
                 &run);
 }
 
-/* In the units of the others: a vector's sums, and the adding up of a plane. Elsewhere a tenth more than direct. */
+/* A vector's sums, and what a plane takes beside them; elsewhere a tenth more than direct. */
 double fc_depthwise_grad_weight_cost(const fc_problem *p) {
-    const double taps = (double)fc_taps(p), outputs = (double)p->out_channels, groups = (double)p->groups;
+    const double taps = (double)fc_taps(p), planes = (double)p->groups * (double)p->out_channels;
     if (!fits(p))
         return 1.1 * fc_direct_grad_weight_cost(p);
-    if (lanes_fit(p) || turn_fits(p))
-        return (double)fc_ceil_div(p->groups, p->kernels->lanes) * (double)fc_positions(p) * (0.8 * taps + 1.0);
+    if (lanes_fit(p) || turn_fits(p)) {
+        const double moved = (double)(p->in_size[1] * p->in_size[2]) + (double)(p->out_size[1] * p->out_size[2]);
+        return (double)fc_ceil_div(p->groups, p->kernels->lanes) * (double)fc_positions(p) *
+                   (FC_COST_DEPTHWISE_GRAD_LANES_TAP * taps + FC_COST_DEPTHWISE_GRAD_PIXEL) +
+               (lanes_fit(p) ? 0 : FC_COST_DEPTHWISE_GRAD_TURN * moved * planes);
+    }
     const double vectors = (double)p->out_size[1] * (double)fc_ceil_div(p->out_size[2], p->kernels->lanes);
-    return groups * outputs * (vectors * (0.6 * taps + 1.0) + 3.0 * taps);
+    const double tap = p->stride[2] == 1 ? FC_COST_DEPTHWISE_GRAD_TAP : FC_COST_DEPTHWISE_GRAD_TAP_STRIDED;
+    return planes * (vectors * (tap * taps + 2) + 3 * taps + FC_COST_DEPTHWISE_GRAD_PLANE);
 }
