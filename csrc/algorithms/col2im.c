@@ -171,42 +171,43 @@ static void add_part(const fc_problem *whole, const tap_rows *rows, int64_t offs
             along.end - along.begin);
 }
 
-/* Two taps that fill the gaps of each other; the pixels that only one of them adds, too. */
-static void add_pair(const fc_problem *whole, const tap_rows *rows, int64_t offset, const char *even, const char *odd,
-                     const fc_pixels *b, fc_range first, fc_range second) {
+/* Taps that fill the gaps of each other, two, or three of which the last adds to the same elements as the first, one
+ * pixel on; and the pixels that not all of them add. columns: of the first of them, `next` apart; along: their pixels. */
+static void add_turns(const fc_problem *whole, const tap_rows *rows, int64_t offset, const char *columns,
+                      ptrdiff_t next, const fc_pixels *b, const fc_range *along, int taps) {
     const ptrdiff_t item = whole->kernels->itemsize, pitch = b->pixels * item;
-    const fc_range both = {fc_max(first.begin, second.begin), fc_min(first.end, second.end)};
-    if (both.begin >= both.end) {
-        add_part(whole, rows, offset, even, b, first);
-        add_part(whole, rows, offset + 1, odd, b, second);
+    fc_range all = along[0]; /* pixels of the first one at which all of them add */
+    for (int t = 1; t < taps; ++t)
+        all = (fc_range){fc_max(all.begin, along[t].begin + t / 2), fc_min(all.end, along[t].end + t / 2)};
+    if (all.begin >= all.end) {
+        for (int t = 0; t < taps; ++t)
+            add_part(whole, rows, offset + t, columns + t * next, b, along[t]);
         return;
     }
-    const ptrdiff_t from = (both.begin - b->pixel) * item;
-    add_part(whole, rows, offset, even, b, (fc_range){first.begin, both.begin});
-    add_part(whole, rows, offset + 1, odd, b, (fc_range){second.begin, both.begin});
-    whole->kernels->add_turns(rows->first + (2 * both.begin + offset) * item, rows->step, even + from, odd + from,
-                              pitch, rows->count, both.end - both.begin);
-    add_part(whole, rows, offset, even, b, (fc_range){both.end, first.end});
-    add_part(whole, rows, offset + 1, odd, b, (fc_range){both.end, second.end});
+    for (int t = 0; t < taps; ++t)
+        add_part(whole, rows, offset + t, columns + t * next, b, (fc_range){along[t].begin, all.begin - t / 2});
+    const char *even = columns + (all.begin - b->pixel) * item, *odd = even + next;
+    whole->kernels->add_turns(rows->first + (2 * all.begin + offset) * item, rows->step, even, odd,
+                              taps == 3 ? odd + next - item : NULL, pitch, rows->count, all.end - all.begin);
+    for (int t = 0; t < taps; ++t)
+        add_part(whole, rows, offset + t, columns + t * next, b, (fc_range){all.end - t / 2, along[t].end});
 }
 
-static int adds_pairs(const fc_problem *whole) {
+static int adds_turns(const fc_problem *whole) {
     return whole->stride[2] == 2 && whole->dilation[2] == 1 && whole->x.axis[2] == whole->kernels->itemsize;
 }
 
 /* Taps of one row of the kernel; columns: of their first row of pixels. */
 static void add_line_of_taps(const fc_problem *whole, const tap_rows *rows, const char *columns, ptrdiff_t next,
                              const fc_pixels *b, const fc_range *along) {
-    const int pairs = adds_pairs(whole);
-    for (int64_t w = 0; w < whole->kernel[2]; ++w, columns += next) {
-        const int64_t offset = w * whole->dilation[2] + whole->offset[2];
-        if (pairs && w + 1 < whole->kernel[2]) {
-            add_pair(whole, rows, offset, columns, columns + next, b, along[w], along[w + 1]);
-            ++w;
-            columns += next;
-        } else {
+    const int turns = adds_turns(whole);
+    for (int64_t w = 0, taps; w < whole->kernel[2]; w += taps, columns += taps * next) {
+        const int64_t offset = w * whole->dilation[2] + whole->offset[2], left = whole->kernel[2] - w;
+        taps = turns ? left == 3 ? 3 : fc_min(left, 2) : 1;
+        if (taps > 1)
+            add_turns(whole, rows, offset, columns, next, b, along + w, (int)taps);
+        else
             add_part(whole, rows, offset, columns, b, along[w]);
-        }
     }
 }
 
@@ -291,7 +292,7 @@ double fc_col2im_cost(const fc_problem *whole) {
         (double)whole->in_channels * (double)run.taps * (double)(whole->out_size[1] * whole->out_size[0]);
     const int packed = whole->x.axis[2] == whole->kernels->itemsize;
     const double element = packed && whole->stride[2] == 1 ? FC_COST_COL2IM_VECTOR / whole->kernels->lanes
-                           : adds_pairs(whole)             ? FC_COST_COL2IM_PAIR
+                           : adds_turns(whole)             ? FC_COST_COL2IM_PAIR
                            : packed                        ? FC_COST_COL2IM_ELEMENT
                                                            : FC_COST_COL2IM_SCATTERED;
     return (double)whole->groups * (fc_pointwise_cost(&product) * bands * (double)run.blocks +

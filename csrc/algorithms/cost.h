@@ -85,10 +85,10 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_PHASE 3500               /* of a strided gradient: begun, */
 #define FC_COST_PHASE_WEIGHT 8           /* every second of its weights packed, one by one */
 #define FC_COST_PHASE_STORE 4            /* and an element of it stored apart from its neighbours */
-#define FC_COST_COL2IM_ROW 9             /* columns added into the image: a row of outputs and one tap, */
+#define FC_COST_COL2IM_ROW 16            /* columns added into the image: a row of outputs and one tap, */
 #define FC_COST_COL2IM_VECTOR 4          /* and its elements, in vectors */
-#define FC_COST_COL2IM_PAIR 1.0          /* two taps that fill each other's gaps */
-#define FC_COST_COL2IM_ELEMENT 2.4
+#define FC_COST_COL2IM_PAIR 0.25         /* two taps that fill each other's gaps */
+#define FC_COST_COL2IM_ELEMENT 2.8
 #define FC_COST_COL2IM_SCATTERED 5 /* channels last */
 
 /* ---- transforms, a vector of one element ---- */

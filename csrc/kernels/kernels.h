@@ -203,9 +203,10 @@ typedef void (*fc_gather_row_fn)(char *dst, ptrdiff_t dst_stride, const char *sr
                                  const int64_t *indices, ptrdiff_t count, const char *value);
 /* dst[r][c] += src[r][c] */
 typedef void (*fc_add_matrix_fn)(fc_matrix dst, fc_matrix src, ptrdiff_t rows, ptrdiff_t columns);
-/* dst[r][2c] += even[r][c], dst[r][2c + 1] += odd[r][c]; rows of contiguous elements, bytes apart */
-typedef void (*fc_add_turns_fn)(char *dst, ptrdiff_t dst_row, const char *even, const char *odd, ptrdiff_t src_row,
-                                ptrdiff_t rows, ptrdiff_t columns);
+/* dst[r][2c] += even[r][c] + third[r][c], dst[r][2c + 1] += odd[r][c]; rows of contiguous elements, bytes apart. third:
+ * NULL: none. */
+typedef void (*fc_add_turns_fn)(char *dst, ptrdiff_t dst_row, const char *even, const char *odd, const char *third,
+                                ptrdiff_t src_row, ptrdiff_t rows, ptrdiff_t columns);
 /* Where src[i] wins over best[i], as in max pooling, both it and `index` are taken. */
 typedef void (*fc_max_row_indexed_fn)(char *best, int64_t *indices, const char *src, int64_t index, ptrdiff_t count);
 

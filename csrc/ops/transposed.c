@@ -144,17 +144,26 @@ static double tiles_cost(const fc_problem *whole, fc_algorithm_id asked) {
     return fc_winograd_algorithm.forward_cost(&p);
 }
 
-static way way_of(const fc_problem *whole, const fc_options *options) {
+typedef struct way_costs { /* infinity: may not, or not looked at */
+    double at_once, tiles, phases;
+} way_costs;
+
+static way way_of(const fc_problem *whole, const fc_options *options, way_costs *costs) {
+    *costs = (way_costs){INFINITY, INFINITY, INFINITY};
     if (!whole->finish.bias && fc_runs_dense(whole, options))
         return DENSE;
     if ((fc_is_policy(options) || options->algorithm == FC_DEPTHWISE) && fc_depthwise_fits_grad_input(whole))
         return WOVEN;
     const fc_algorithm_id asked = asked_of_phases(whole, options);
-    const double at_once = at_once_cost(whole, asked), tiles = tiles_cost(whole, options->algorithm);
-    if (isinf(at_once) && isinf(tiles))
+    costs->at_once = at_once_cost(whole, asked);
+    costs->tiles = tiles_cost(whole, options->algorithm);
+    if (isinf(costs->at_once) && isinf(costs->tiles))
         return IN_PHASES;
-    const double phases = options->algorithm == FC_WINOGRAD ? INFINITY : phases_cost(whole, asked);
-    return tiles < fmin(at_once, phases) ? IN_TILES : at_once < phases ? AT_ONCE : IN_PHASES;
+    if (options->algorithm != FC_WINOGRAD)
+        costs->phases = phases_cost(whole, asked);
+    return costs->tiles < fmin(costs->at_once, costs->phases) ? IN_TILES
+           : costs->at_once < costs->phases                   ? AT_ONCE
+                                                              : IN_PHASES;
 }
 
 /* What all phases need, or an algorithm that cannot do one. */
@@ -288,7 +297,8 @@ static fc_status run_woven(const fc_problem *whole, int threads) {
 
 fc_status fc_run_transposed(const fc_problem *whole, const fc_options *options) {
     const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
-    switch (way_of(whole, options)) {
+    way_costs costs;
+    switch (way_of(whole, options, &costs)) {
     case DENSE:
         fc_dense_grad_input(whole, threads);
         return FC_OK;
@@ -307,14 +317,27 @@ static void choose_tiles(const fc_problem *whole, int threads, fc_conv_choice *c
     const fc_problem p = tile_problem(whole);
     const size_t bytes = fc_winograd_algorithm.forward_scratch_bytes(&p, NULL, threads);
     choice->algorithm = FC_WINOGRAD;
-    choice->cost[FC_WINOGRAD] = fc_winograd_algorithm.forward_cost(&p);
     choice->scratch_bytes = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
     choice->packed_bytes = 0;
 }
 
+/* What the ways cost, each under the name of its algorithm, where phases were counted as so many convolutions. */
+static void compare_ways(const fc_problem *whole, fc_algorithm_id asked, const way_costs *costs,
+                         fc_conv_choice *choice) {
+    static const fc_algorithm_id of_phases[] = {FC_DIRECT, FC_IM2COL};
+    for (int i = 0; i < 2 && whole->plane_stride != 1; ++i)
+        if (asked == FC_AUTO || asked == FC_EXACT || asked == of_phases[i])
+            choice->cost[of_phases[i]] = phases_cost(whole, of_phases[i]);
+    if (!isinf(costs->at_once))
+        choice->cost[FC_IM2COL] = fmin(costs->at_once, choice->cost[FC_IM2COL]);
+    if (!isinf(costs->tiles))
+        choice->cost[FC_WINOGRAD] = costs->tiles;
+}
+
 fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *options, fc_conv_choice *choice) {
     const int threads = fc_worthwhile_threads(whole, fc_threads_for(options));
-    const way way = way_of(whole, options);
+    way_costs costs;
+    const way way = way_of(whole, options, &costs);
     if (way == DENSE) {
         fc_choose_dense(whole, choice);
         return FC_OK;
@@ -334,9 +357,10 @@ fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *option
         choice->algorithm = FC_DIRECT;
     if (way == WOVEN)
         choice->scratch_bytes = fc_max(choice->scratch_bytes, (int64_t)fc_depthwise_grad_input_scratch_bytes(whole));
+    if (!isinf(costs.at_once) || !isinf(costs.tiles))
+        compare_ways(whole, options->algorithm, &costs, choice);
     if (way == AT_ONCE) {
         choice->algorithm = FC_IM2COL;
-        choice->cost[FC_IM2COL] = fc_col2im_cost(whole);
         choice->scratch_bytes = (int64_t)fc_col2im_scratch_bytes(whole, threads);
         choice->packed_bytes = 0;
     }

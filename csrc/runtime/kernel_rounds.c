@@ -124,7 +124,7 @@ static void add_matrix(operands *o) { o->kernels->add_matrix(square(o, o->c), sq
 
 static void add_turns(operands *o) {
     const ptrdiff_t row = SQUARE * o->kernels->itemsize;
-    o->kernels->add_turns(o->c, row, o->a, o->b, row / 2, SQUARE, SQUARE / 2);
+    o->kernels->add_turns(o->c, row, o->a, o->b, NULL, row / 2, SQUARE, SQUARE / 2);
 }
 
 static void argmax_windows(operands *o) {
