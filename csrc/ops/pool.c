@@ -16,12 +16,35 @@
 
 /* ---- both at once ---- */
 
+/* The depths of each window into one, for all rows that a piece reads: from then on it has one depth. */
+static int combine_depths(const fc_pool_run *run, fc_pool_piece *p, char *combined, fc_reduce_fn fn) {
+    const fc_range rows = fc_pool_rows_read(run, p);
+    const ptrdiff_t row = p->x_step[1], plane = (rows.end - rows.begin) * row;
+    const fc_reduction r = {
+        .dst = combined,
+        .dst_end = combined + p->stack * plane,
+        .src = p->x + p->depths.first * p->x_step[0] + rows.begin * row,
+        .src_end = NULL,
+        .rows = 1,
+        .runs = p->stack,
+        .dst_run = plane,
+        .src_run = p->x_plane,
+        .count = plane / run->kernels->itemsize,
+        .taps = {p->depths.count, 1},
+        .tap = {p->depths.step * p->x_step[0]},
+    };
+    p->x = combined - rows.begin * row;
+    p->x_plane = plane;
+    p->depths.first = 0;
+    return fn(&r);
+}
+
 static int pool_small(const fc_pool_run *run, const fc_pool_piece *p, fc_pool_rows_fn fn) {
     const fc_pool_params *params = &run->grid.params;
     fc_pool_rows_job job = {
         .dst = p->y,
         .planes = p->stack,
-        .dst_plane = p->rows * p->y_row,
+        .dst_plane = p->y_plane,
         .src_plane = p->x_plane,
         .dst_row = p->y_row,
         .src_row = params->stride[1] * p->x_step[1],
@@ -165,19 +188,12 @@ static void reduce_channels(const fc_pool_run *run, const fc_pool_piece *p, char
     }
 }
 
-static void pool_one(const fc_pool_run *run, int64_t index, int thread) {
+/* By lines; exactly: where there may be NaN. */
+static void pool_by_lines(const fc_pool_run *run, const fc_pool_piece *piece, int exactly, int thread) {
     const fc_kernels *kernels = run->kernels;
     const ptrdiff_t item = kernels->itemsize;
-    const fc_pool_piece p = fc_pool_piece_of(run, index, thread);
-    int nan = 0;
-    if (run->small) {
-        nan = pool_small(run, &p, run->average ? kernels->pool_add : kernels->pool_larger);
-        if (!nan) {
-            if (run->indirect)
-                fc_pool_copy_output(run, &p);
-            return;
-        }
-    }
+    const fc_pool_piece p = *piece;
+    int nan = exactly;
     /* Where the first input column lies in a line: aligned. */
     const ptrdiff_t front = run->flat ? 0 : fc_round_up(p.before * p.side, kernels->lanes) * item;
     char *lines = run->lines[thread] + front;
@@ -211,6 +227,25 @@ static void pool_one(const fc_pool_run *run, int64_t index, int thread) {
                               : nan        ? kernels->windows_max
                                            : kernels->windows_larger);
         }
+    }
+}
+
+static void pool_one(const fc_pool_run *run, int64_t index, int thread) {
+    const fc_kernels *kernels = run->kernels;
+    const fc_pool_piece p = fc_pool_piece_of(run, index, thread);
+    int nan = 0;
+    if (run->small) {
+        fc_pool_piece small = p;
+        if (run->deep)
+            nan = combine_depths(run, &small, run->combined[thread],
+                                 run->average ? kernels->reduce_add : kernels->reduce_larger);
+        nan |= pool_small(run, &small, run->average ? kernels->pool_add : kernels->pool_larger);
+    }
+    if (!run->small)
+        pool_by_lines(run, &p, 0, thread);
+    for (int64_t plane = 0; nan && plane < p.stack; ++plane) {
+        const fc_pool_piece one = fc_pool_plane_of(&p, plane);
+        pool_by_lines(run, &one, 1, thread);
     }
     if (run->indirect)
         fc_pool_copy_output(run, &p);

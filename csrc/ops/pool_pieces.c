@@ -12,7 +12,7 @@ enum {
     INDEXED_BYTES = 24 << 10,
     FLAT_BYTES = 4 << 10
 };
-enum { TASK_ELEMENTS = 16 << 10 };
+enum { TASK_ELEMENTS = 16 << 10, DEEP_ELEMENTS = 4 << 10 }; /* deep: of which L1 holds what is combined, too */
 
 static int64_t most_rows_read(const fc_pool_run *run, int axis, int64_t outputs) {
     const fc_pool_grid *grid = &run->grid;
@@ -41,9 +41,10 @@ static void plan(fc_pool_run *run) {
     run->inside = fc_pool_inside(&run->grid, 1);
 
     run->behind = fc_max((y->size[4] - 1) * params->stride[2] - params->padding[2][0] + run->reach[2] - x->size[4], 0);
-    run->small = !run->indices && in_rows && !run->grid.adaptive && params->kernel[0] == 1 && params->kernel[1] <= 3 &&
-                 params->kernel[2] >= 2 && params->kernel[2] <= 3 && params->dilation[2] == 1 &&
-                 params->stride[2] <= 2 && params->padding[2][0] <= 1 && run->behind <= 1;
+    run->deep = params->kernel[0] > 1;
+    run->small = !run->indices && in_rows && !run->grid.adaptive && (!run->deep || x->stride[3] == x->size[4]) &&
+                 params->kernel[1] <= 3 && params->kernel[2] >= 2 && params->kernel[2] <= 3 &&
+                 params->dilation[2] == 1 && params->stride[2] <= 2 && params->padding[2][0] <= 1 && run->behind <= 1;
 
     const int64_t channels = y->size[1];
     run->block = run->lanes_last ? fc_min(channels, (run->flat ? FLAT_BYTES : BLOCK_BYTES) / item) : 1;
@@ -55,8 +56,10 @@ static void plan(fc_pool_run *run) {
         run->grid.adaptive ? x->size[4] : fc_sum(fc_product(run->columns - 1, stride), run->reach[2]);
     run->pitch = fc_sum(fc_product(length, run->block), 4 * lanes - 1) / lanes * lanes;
     run->rows = fc_min(fc_min(fc_max(BAND_BYTES / item / run->pitch, 1), MOST_ROWS), y->size[3]);
+    run->deep &= run->small;
+    const int64_t fit_small = run->deep ? DEEP_ELEMENTS : TASK_ELEMENTS;
     if (run->small) /* pairs of rows */
-        run->rows = fc_min(fc_max(TASK_ELEMENTS / y->size[4] / 2, 1) * 2, y->size[3]);
+        run->rows = fc_min(fc_max(fit_small / y->size[4] / 2, 1) * 2, y->size[3]);
     if (run->flat && !run->copied && !run->indirect)
         run->rows = y->size[3];
     if (run->indices) {
@@ -72,10 +75,10 @@ static void plan(fc_pool_run *run) {
     /* Small planes are done several at a time. */
     run->stack = 1;
     if (!run->lanes_last && !run->copied && !run->indirect && !run->flat && !run->indices && run->panels == 1 &&
-        run->bands == 1 && y->stride[1] == y->size[3] * y->stride[3])
-        run->stack = run->block = fc_min(channels, fc_max(run->small ? TASK_ELEMENTS / (y->size[3] * y->size[4])
-                                                                     : BAND_BYTES / item / run->pitch / run->rows,
-                                                          1));
+        run->bands == 1 && (run->small || y->stride[1] == y->size[3] * y->stride[3]))
+        run->stack = run->block = fc_min(
+            channels,
+            fc_max(run->small ? fit_small / (y->size[3] * y->size[4]) : BAND_BYTES / item / run->pitch / run->rows, 1));
     run->blocks = fc_ceil_div(channels, run->block);
     run->pieces = y->size[0] * run->blocks * y->size[2] * run->panels * run->bands;
     run->together = fc_max(TASK_ELEMENTS / fc_max(run->rows * length * run->block, 1), 1);
@@ -89,6 +92,7 @@ static void lay_out(fc_pool_run *run, fc_arena *arena, int threads) {
     run->copy = fc_arena_take(arena, threads, sizeof(char *));
     run->lines = fc_arena_take(arena, threads, sizeof(char *));
     run->result = fc_arena_take(arena, threads, sizeof(char *));
+    run->combined = fc_arena_take(arena, threads, sizeof(char *));
     run->maxima = fc_arena_take(arena, threads, sizeof(char *));
     run->places = fc_arena_take(arena, threads, sizeof(int64_t *));
     run->firsts = fc_arena_take(arena, run->indices ? outputs + run->kernels->lanes : 0, item);
@@ -97,6 +101,9 @@ static void lay_out(fc_pool_run *run, fc_arena *arena, int threads) {
                                     most_rows_read(run, 2, run->columns));
     for (int t = 0; t < threads; ++t) {
         char *copy = fc_arena_take(arena, run->copied ? read : 0, item);
+        const int64_t rows_read = most_rows_read(run, 1, run->rows);
+        char *combined =
+            fc_arena_take(arena, run->deep ? fc_product(run->stack * rows_read, run->input.size[4]) : 0, item);
         char *lines = fc_arena_take(arena, run->flat ? 0 : fc_product(lines_of, run->pitch), item);
         char *result = fc_arena_take(arena, run->indirect ? run->rows * run->columns * run->block : 0, item);
         char *maxima = fc_arena_take(arena, run->indices ? 2 * run->input_rows * run->result_pitch : 0, item);
@@ -106,6 +113,7 @@ static void lay_out(fc_pool_run *run, fc_arena *arena, int threads) {
             run->maxima[t] = maxima;
             run->places[t] = places;
             run->copy[t] = copy;
+            run->combined[t] = combined;
             run->lines[t] = lines;
             run->result[t] = result;
         }
@@ -125,7 +133,7 @@ void *fc_pool_prepare(fc_pool_run *run, int threads) {
 /* Copies the input of a piece of a plane, so that its rows are contiguous. */
 static void copy_input(const fc_pool_run *run, fc_pool_piece *p, char *to) {
     const ptrdiff_t item = run->kernels->itemsize;
-    const fc_range rows = fc_pool_range_of(&run->grid, 1, p->row, p->rows);
+    const fc_range rows = fc_pool_rows_read(run, p);
     const ptrdiff_t row = p->count * item, depth = (rows.end - rows.begin) * row;
     for (int64_t d = p->depths.first; d < p->depths.end; ++d)
         run->kernels->copy_matrix(
@@ -174,6 +182,7 @@ fc_pool_piece fc_pool_piece_of(const fc_pool_run *run, int64_t index, int thread
     const int dense = x->stride[4] == 1 && x->stride[3] == x->size[4] && !run->lanes_last;
     p.x_end = dense ? plane + (p.depths.end - 1) * p.x_step[0] + x->size[3] * p.x_step[1] : NULL;
     p.x_plane = p.stack > 1 ? x->stride[1] * item : 0; /* one plane may have any */
+    p.y_plane = p.stack > 1 ? y->stride[1] * item : 0;
     if (run->copied)
         copy_input(run, &p, run->copy[thread]);
     if (run->indirect) {
@@ -196,6 +205,24 @@ fc_pool_piece fc_pool_piece_of(const fc_pool_run *run, int64_t index, int thread
     p.y = fc_plane(y, p.n, p.channel, item) + p.depth * y->stride[2] * item + p.row * p.y_row + p.column * p.y_column;
     p.y_end = p.y_row == p.columns * item && p.y_column == item ? p.y + p.stack * p.rows * p.y_row : NULL;
     return p;
+}
+
+fc_range fc_pool_rows_read(const fc_pool_run *run, const fc_pool_piece *p) {
+    return fc_pool_range_of(&run->grid, 1, p->row, p->rows);
+}
+
+fc_pool_piece fc_pool_plane_of(const fc_pool_piece *p, int64_t plane) {
+    fc_pool_piece one = *p;
+    one.channel += plane;
+    one.stack = 1;
+    one.x += plane * p->x_plane;
+    one.y += plane * p->y_plane;
+    one.x_plane = one.y_plane = 0;
+    if (one.x_end)
+        one.x_end += plane * p->x_plane;
+    if (one.y_end)
+        one.y_end = one.y + one.rows * one.y_row;
+    return one;
 }
 
 void fc_pool_copy_output(const fc_pool_run *run, const fc_pool_piece *p) {

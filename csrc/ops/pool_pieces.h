@@ -13,6 +13,7 @@ typedef struct fc_pool_run {
     int lanes_last; /* channels lie along the lanes */
     int flat;       /* windows one column wide: no line */
     int small;      /* windows that one kernel does at once: lines only where there is NaN */
+    int deep;       /* small ones of more than one depth: these are combined first */
     int64_t behind; /* columns of padding in the last window of a row */
     int copied;     /* input rows are copied first */
     int indirect;   /* output rows are made in scratch */
@@ -27,7 +28,7 @@ typedef struct fc_pool_run {
     int64_t reach[FC_SPATIAL];
     fc_span *spans;
     char *divisors;
-    char **copy, **lines, **result;
+    char **copy, **lines, **result, **combined;
     /* with indices */
     int64_t input_rows, result_pitch; /* of a piece; from line of maxima to line, elements */
     char *firsts;
@@ -44,7 +45,7 @@ typedef struct fc_pool_piece {
     ptrdiff_t x_step[FC_SPATIAL];
     const char *x_end;
     char *y;
-    ptrdiff_t x_plane, y_row, y_column;
+    ptrdiff_t x_plane, y_plane, y_row, y_column;
     char *y_end; /* what may be overwritten before it is made */
     int64_t *indices;
     ptrdiff_t indices_row;
@@ -55,6 +56,10 @@ typedef struct fc_pool_piece {
 void *fc_pool_prepare(fc_pool_run *run, int threads);
 /* The input of a piece is copied where it does not lie in rows. */
 fc_pool_piece fc_pool_piece_of(const fc_pool_run *run, int64_t index, int thread);
+/* Input rows that a piece reads, of each plane. */
+fc_range fc_pool_rows_read(const fc_pool_run *run, const fc_pool_piece *piece);
+/* One plane of a piece. */
+fc_pool_piece fc_pool_plane_of(const fc_pool_piece *piece, int64_t plane);
 /* From where it was made to where it belongs, if that is not the same. */
 void fc_pool_copy_output(const fc_pool_run *run, const fc_pool_piece *piece);
 
