@@ -12,11 +12,12 @@
 
 #include <string.h>
 
-enum { BAND_PIXELS = 1024, MOST_PIXELS = 1536, COPY_BYTES = 256 << 10, MOST_VECTOR = 64 };
+enum { BAND_PIXELS = 1024, MOST_PIXELS = 1536, NARROW = 256, COPY_BYTES = 256 << 10, MOST_VECTOR = 64 };
 
 typedef struct dots_run {
     const fc_problem *p;
-    int64_t rows, columns, row_bands, column_bands;
+    int64_t columns, column_bands; /* of a row, if it is too long for one band; else bands are so many */
+    int64_t pixels, bands;         /* pixels of an image in order, and all bands of one depth */
     fc_copies copies;
     int64_t blocks, out_block, out_blocks; /* of input channels, of filters */
     ptrdiff_t *offsets;                    /* of the pairs of a block: rows of `columns`, */
@@ -24,22 +25,20 @@ typedef struct dots_run {
     char **room_of_copies, **sums, **rests;
 } dots_run;
 
-/* Bands of whole vectors, if that takes few rows; they follow from the geometry alone. */
+/* Bands follow from the geometry alone. They are whole vectors where rows are narrow: the rows that two of them share are
+ * copied twice. */
 static void plan_bands(dots_run *run) {
     const fc_problem *p = run->p;
     const int64_t oh = p->out_size[1], ow = p->out_size[2];
-    int64_t unit = p->kernels->lanes;
-    for (int64_t columns = ow; unit > 1 && columns % 2 == 0; columns /= 2)
-        unit /= 2;
-    if (unit * ow > MOST_PIXELS)
-        unit = 1;
     run->columns = ow <= MOST_PIXELS ? ow : BAND_PIXELS;
-    run->rows = fc_min(oh, unit * fc_max(BAND_PIXELS / (unit * run->columns), 1));
-    run->row_bands = fc_ceil_div(oh, run->rows);
     run->column_bands = fc_ceil_div(ow, run->columns);
+    run->pixels = ow <= NARROW ? BAND_PIXELS : fc_max(BAND_PIXELS / ow, 1) * ow;
+    run->bands = run->column_bands > 1 ? oh * run->column_bands : fc_ceil_div(oh * ow, run->pixels);
+    const int64_t across = ow <= NARROW ? run->pixels + ow - 1 : run->pixels; /* where a band may begin within a row */
+    const int64_t rows = run->column_bands > 1 ? 1 : fc_min(fc_ceil_div(across, ow), oh);
     int64_t channels = p->in_channels;
     for (;;) {
-        run->copies = fc_copies_of(p, channels, run->rows, run->columns);
+        run->copies = fc_copies_of(p, channels, rows, run->columns);
         if (channels == 1 || fc_copies_elements(&run->copies) <= COPY_BYTES / p->kernels->itemsize)
             break;
         channels = fc_ceil_div(channels, 2);
@@ -126,6 +125,27 @@ static void add_band(const dots_run *run, int64_t pixels, int64_t pairs, const p
     }
 }
 
+/* before: pixels of its first row that are not its own. */
+static fc_band band_of(const dots_run *run, int64_t index, int64_t *before) {
+    const fc_problem *p = run->p;
+    const int64_t ow = p->out_size[2], at = index % run->bands;
+    fc_band band = {.depth = index / run->bands, .columns = ow};
+    if (run->column_bands > 1) {
+        band.row = at / run->column_bands;
+        band.column = at % run->column_bands * run->columns;
+        band.columns = band.pixels = fc_min(run->columns, ow - band.column);
+        band.rows = 1;
+        *before = 0;
+        return band;
+    }
+    const int64_t begin = at * run->pixels, end = fc_min(begin + run->pixels, p->out_size[1] * ow);
+    band.row = begin / ow;
+    band.rows = fc_ceil_div(end, ow) - band.row;
+    band.pixels = end - begin;
+    *before = begin - band.row * ow;
+    return band;
+}
+
 static void dots_task(void *context, int64_t task, int thread) {
     const dots_run *run = context;
     const fc_problem *p = run->p;
@@ -134,21 +154,17 @@ static void dots_task(void *context, int64_t task, int thread) {
     const int64_t outputs = fc_min(run->out_block, p->out_channels - first), channel = block * run->copies.channels;
     const int64_t channels = fc_min(run->copies.channels, p->in_channels - channel);
     char *sums = run->sums[thread], *copies = run->room_of_copies[thread];
-    const int64_t bands = p->out_size[0] * run->row_bands * run->column_bands;
     for (int64_t n = 0; n < p->batch; ++n)
-        for (int64_t i = 0; i < bands; ++i) {
-            fc_band band = {.image = p->x.data + n * p->x.batch + group * p->x.group,
-                            .depth = i / run->column_bands / run->row_bands,
-                            .row = i / run->column_bands % run->row_bands * run->rows,
-                            .column = i % run->column_bands * run->columns};
-            band.rows = fc_min(run->rows, p->out_size[1] - band.row);
-            band.columns = fc_min(run->columns, p->out_size[2] - band.column);
-            band.pixels = band.rows * band.columns;
+        for (int64_t i = 0; i < p->out_size[0] * run->bands; ++i) {
+            int64_t before;
+            fc_band band = band_of(run, i, &before);
+            band.image = p->x.data + n * p->x.batch + group * p->x.group;
             fc_copies_make(&run->copies, &band, channel, channels, copies);
             const char *y = p->y.data + n * p->y.batch + group * p->y.group + first * p->y.channel +
                             band.depth * p->y.axis[0] + band.row * p->y.axis[1] + band.column * p->y.axis[2];
             add_band(run, band.pixels, channels * fc_taps(p),
-                     band.columns == run->columns ? run->offsets : run->last_offsets, copies, y, outputs, sums,
+                     band.columns == run->columns ? run->offsets : run->last_offsets,
+                     copies + before * p->kernels->itemsize, y + before * p->kernels->itemsize, outputs, sums,
                      run->rests[thread], n > 0 || i > 0);
         }
     fc_store_pairs(p, p->w.data + group * p->w.group + first * p->w.out + channel * p->w.in, channels, outputs, sums,
@@ -183,15 +199,17 @@ double fc_grad_dots_cost(const fc_problem *p) {
     dots_run run = {.p = p};
     plan_bands(&run);
     const fc_traffic traffic = fc_traffic_of(p, 1);
-    const int64_t pixels = run.rows * run.columns, pairs = p->in_channels * fc_taps(p);
-    const double bands = (double)(p->out_size[0] * run.row_bands * run.column_bands);
+    const int64_t pairs = p->in_channels * fc_taps(p);
+    const int64_t pixels = run.column_bands > 1 ? run.columns : fc_min(run.pixels, p->out_size[1] * p->out_size[2]);
+    const double bands = (double)p->out_size[0] * (double)run.bands;
     const double calls = (pixels >= kernels->lanes) + (pixels % kernels->lanes > 0);
     const double tiles =
         (double)fc_ceil_div(pairs, kernels->tile_rows) * (double)fc_ceil_div(p->out_channels, kernels->tile_vectors);
-    const double sums = vector_cost(kernels, pairs, p->out_channels) * (double)fc_ceil_div(pixels, kernels->lanes);
+    const double sums = vector_cost(kernels, pairs, p->out_channels) * (double)fc_positions(p) / kernels->lanes;
     const double copies = (double)fc_copies_a_channel(&run.copies) * (double)p->in_channels;
     const double row = fc_copied_row_cost(p, (double)run.columns, traffic.beyond_l3);
-    return (double)p->groups * bands *
-           (FC_COST_GRAD_DOT * sums + FC_COST_GRAD_DOT_TILE * tiles * calls +
-            copies * (FC_COST_COPY_START + row * (double)(run.rows + run.copies.halo)));
+    return (double)p->groups *
+           (FC_COST_GRAD_DOT * sums +
+            bands * (FC_COST_GRAD_DOT_TILE * tiles * calls +
+                     copies * (FC_COST_COPY_START + row * (double)(run.copies.rows + run.copies.halo))));
 }
