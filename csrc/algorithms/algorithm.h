@@ -79,6 +79,13 @@ static inline int64_t fc_ceil_div(int64_t a, int64_t b) { return a / b + (a % b 
 /* Of as few parts of at most `most` as there can be, of nearly equal size: how much the next one takes of `left` > 0. */
 static inline int64_t fc_even_part(int64_t left, int64_t most) { return fc_ceil_div(left, fc_ceil_div(left, most)); }
 
+/* In how many parts each of `tasks` tasks goes where they are too few for the threads; each part repeats some work. */
+static inline int64_t fc_parts(int64_t tasks, int threads) {
+    if (threads == 1 || tasks >= 2 * (int64_t)threads)
+        return 1;
+    return threads % tasks == 0 ? threads / tasks : fc_ceil_div(2 * (int64_t)threads, tasks);
+}
+
 static inline int64_t fc_round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 
 static inline int64_t fc_taps(const fc_problem *p) { return p->kernel[0] * p->kernel[1] * p->kernel[2]; }

@@ -188,8 +188,7 @@ static void forward(const fc_problem *p, const void *packed, void *scratch, int 
     lay_out(&run, &arena, p, threads);
     /* Too few bands for the threads: output channels are divided too, each part makes its own copies. */
     const int64_t bands = p->batch * p->groups * p->out_size[0] * run.row_bands * run.column_bands;
-    const int64_t parts = bands >= 2 * threads ? 1 : fc_ceil_div(2 * threads, bands);
-    run.out_block = fc_round_up(fc_ceil_div(p->out_channels, threads > 1 ? parts : 1), p->kernels->tile_rows);
+    run.out_block = fc_round_up(fc_ceil_div(p->out_channels, fc_parts(bands, threads)), p->kernels->tile_rows);
     run.out_blocks = fc_ceil_div(p->out_channels, run.out_block);
     fc_panel_weight_offsets(p, run.block, run.weight_offsets);
     fc_parallel(bands * run.out_blocks, threads, forward_task, &run);

@@ -202,8 +202,7 @@ void fc_pointwise_forward(const fc_problem *p, void *scratch, int threads) {
     fc_panel_weight_offsets(p, run.block, run.weight_offsets);
     /* Too few bands for the threads: output channels are divided too, each part makes its own copies. */
     const int64_t bands = p->batch * p->groups * p->out_size[0] * run.bands;
-    const int64_t parts = threads == 1 || bands >= 2 * threads ? 1 : fc_ceil_div(2 * threads, bands);
-    run.out_block = fc_round_up(fc_ceil_div(p->out_channels, parts), p->kernels->tile_rows);
+    run.out_block = fc_round_up(fc_ceil_div(p->out_channels, fc_parts(bands, threads)), p->kernels->tile_rows);
     run.out_blocks = fc_ceil_div(p->out_channels, run.out_block);
     fc_parallel(bands * run.out_blocks, threads, forward_task, &run);
 }
