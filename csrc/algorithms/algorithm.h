@@ -58,6 +58,12 @@ typedef struct fc_algorithm {
 
 extern const fc_algorithm fc_direct_algorithm, fc_im2col_algorithm, fc_winograd_algorithm, fc_depthwise_algorithm;
 
+/* ---- phases of a strided gradient by direct: problems that differ in their taps and positions alone ---- */
+
+enum { FC_PHASE_TAPS = 64 }; /* at the most, of all of them */
+/* What pack_weights would leave of each; what lies together in memory is read once for all of them. */
+void fc_direct_pack_phases(const fc_problem *phases, char *const *packed, int count, int threads);
+
 /* ---- the transpose of a depthwise problem (depthwise_grad_input.c): x of `whole` is written, y read ---- */
 
 int fc_depthwise_fits_grad_input(const fc_problem *whole);

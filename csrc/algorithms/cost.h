@@ -79,15 +79,16 @@ static inline double fc_row_slots(const fc_problem *p, int64_t lanes) {
 #define FC_COST_STORE_SCATTERED 1.2       /* lanes are pixels, the output has channels last: each part of the sums */
 #define FC_COST_STORE_PLANES_CONFLICT 9.5 /* a vector, where planes lie a multiple of 4096 bytes apart */
 
-#define FC_COST_PHASE_CONFLICT 15        /* more where planes do */
-#define FC_COST_PANEL_WEIGHT 2.4         /* turned into lines, */
-#define FC_COST_PANEL_WEIGHT_OF_TAPS 2.1 /* a tap at a time */
-#define FC_COST_PHASE 3500               /* of a strided gradient: begun, */
-#define FC_COST_PHASE_WEIGHT 8           /* every second of its weights packed, one by one */
-#define FC_COST_PHASE_STORE 4            /* and an element of it stored apart from its neighbours */
-#define FC_COST_COL2IM_ROW 16            /* columns added into the image: a row of outputs and one tap, */
-#define FC_COST_COL2IM_VECTOR 4          /* and its elements, in vectors */
-#define FC_COST_COL2IM_PAIR 0.25         /* two taps that fill each other's gaps */
+#define FC_COST_PHASE_CONFLICT 15         /* more where planes do */
+#define FC_COST_PANEL_WEIGHT 2.4          /* turned into lines, */
+#define FC_COST_PANEL_WEIGHT_OF_TAPS 2.1  /* a tap at a time */
+#define FC_COST_PHASE 3500                /* of a strided gradient: begun, */
+#define FC_COST_PHASE_WEIGHT_TOGETHER 0.5 /* its weights packed, those of all phases at once, */
+#define FC_COST_PHASE_WEIGHT 8            /* or each phase its own, one by one */
+#define FC_COST_PHASE_STORE 4             /* and an element of it stored apart from its neighbours */
+#define FC_COST_COL2IM_ROW 16             /* columns added into the image: a row of outputs and one tap, */
+#define FC_COST_COL2IM_VECTOR 4           /* and its elements, in vectors */
+#define FC_COST_COL2IM_PAIR 0.25          /* two taps that fill each other's gaps */
 #define FC_COST_COL2IM_ELEMENT 2.8
 #define FC_COST_COL2IM_SCATTERED 5 /* channels last */
 

@@ -106,6 +106,67 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
     fc_parallel(p->groups * run.panels, threads, pack_task, &run);
 }
 
+typedef struct phases_run {
+    const fc_problem *phases;
+    char *const *packed;
+    const char *first; /* of all their taps in memory */
+    int64_t panels, taps;
+    struct tap {
+        ptrdiff_t offset;
+        int64_t phase, index;
+    } tap[FC_PHASE_TAPS]; /* in the order of memory */
+} phases_run;
+
+/* One panel of all phases. */
+static void pack_phases_task(void *context, int64_t task, int thread) {
+    (void)thread;
+    enum { LINE_BYTES = 64 * FC_MAX_TILE_VECTORS };
+    const phases_run *run = context;
+    const fc_problem *p = run->phases;
+    const int64_t panel = task % run->panels, group = task / run->panels;
+    const fc_range channels = panel_channels(p, panel);
+    const int64_t lanes = packed_lanes(p, panel), rows = channels.end - channels.begin;
+    const int64_t first_line = (group * group_lanes(p) + channels.begin) * p->kernels->itemsize;
+    const ptrdiff_t line = lanes * p->kernels->itemsize;
+    const char *sources[LINE_BYTES];
+    char lines[FC_PHASE_TAPS * LINE_BYTES];
+    ptrdiff_t offsets[FC_PHASE_TAPS];
+    for (int64_t k = 0; k < rows; ++k)
+        sources[k] = run->first + group * p->w.group + (channels.begin + k) * p->w.out;
+    for (int64_t c = 0, together; c < p->in_channels; c += together) {
+        together = fc_min(FC_PHASE_TAPS / run->taps, p->in_channels - c);
+        for (int64_t i = 0; i < together * run->taps; ++i)
+            offsets[i] = (c + i / run->taps) * p->w.in + run->tap[i % run->taps].offset;
+        p->kernels->gather_lanes(lines, line, lanes, sources, rows, offsets, together * run->taps);
+        for (int64_t i = 0; i < together * run->taps; ++i) {
+            const struct tap *tap = &run->tap[i % run->taps];
+            const int64_t taps = fc_taps(&run->phases[tap->phase]);
+            char *dst = run->packed[tap->phase] + first_line * p->in_channels * taps;
+            memcpy(dst + ((c + i / run->taps) * taps + tap->index) * line, lines + i * line, (size_t)line);
+        }
+    }
+}
+
+void fc_direct_pack_phases(const fc_problem *phases, char *const *packed, int count, int threads) {
+    phases_run run = {phases, packed, NULL, fc_panel_count(phases->kernels, phases->out_channels), 0, {{0}}};
+    const char *origin = phases->w.data;
+    for (int64_t i = 0; i < count; ++i) {
+        const fc_problem *p = &phases[i];
+        for (int64_t t = 0; t < fc_taps(p); ++t) {
+            const int64_t w = t % p->kernel[2], h = t / p->kernel[2] % p->kernel[1];
+            const struct tap tap = {p->w.data - origin + w * p->w.axis[2] + h * p->w.axis[1] +
+                                        t / p->kernel[2] / p->kernel[1] * p->w.axis[0],
+                                    i, t};
+            int64_t at = run.taps++;
+            for (; at > 0 && run.tap[at - 1].offset > tap.offset; --at)
+                run.tap[at] = run.tap[at - 1];
+            run.tap[at] = tap;
+        }
+    }
+    run.first = origin;
+    fc_parallel(phases->groups * run.panels, threads, pack_phases_task, &run);
+}
+
 static void lay_out(direct_run *run, fc_arena *arena, const fc_problem *p, const void *packed, int threads) {
     run->p = p;
     run->packed = packed;

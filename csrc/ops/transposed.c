@@ -102,15 +102,59 @@ static fc_algorithm_id asked_of_phases(const fc_problem *whole, const fc_options
     return strided && options->algorithm == FC_AUTO ? FC_EXACT : options->algorithm;
 }
 
+/* Phases that are all done by direct and few enough for their weights to be packed together. */
+enum { MOST_PHASES = 16 };
+typedef struct phase_list {
+    fc_problem problem[MOST_PHASES];
+    int count;
+} phase_list;
+
+static int pack_together(const fc_problem *whole, fc_algorithm_id asked, phase_list *phases) {
+    int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    if (fc_taps(whole) > FC_PHASE_TAPS)
+        return 0;
+    phases->count = 0;
+    do {
+        const fc_problem p = phase_problem(whole, residue);
+        if (fc_taps(&p) == 0)
+            continue;
+        if (phases->count == MOST_PHASES || fc_choose_forward(&p, asked) != &fc_direct_algorithm)
+            return 0;
+        phases->problem[phases->count++] = p;
+    } while (next_phase(whole, residue));
+    return phases->count > 1;
+}
+
+/* What they need: packed weights one after the other, then what the largest of them needs. */
+static size_t together_bytes(const phase_list *phases, int threads) {
+    size_t most = 0, all = 0;
+    for (int i = 0; i < phases->count; ++i) {
+        const size_t scratch = fc_direct_algorithm.forward_scratch_bytes(&phases->problem[i], phases, threads);
+        const size_t bytes = fc_direct_algorithm.packed_bytes(&phases->problem[i]);
+        most = scratch > most ? scratch : most;
+        if (__builtin_add_overflow(all, bytes / 64 * 64 + 64, &all))
+            return SIZE_MAX;
+    }
+    return __builtin_add_overflow(all, most, &all) ? SIZE_MAX : all;
+}
+
+static void run_together(const phase_list *phases, int threads, char *block) {
+    char *packed[MOST_PHASES];
+    for (int i = 0; i < phases->count; ++i) {
+        packed[i] = block;
+        block += fc_direct_algorithm.packed_bytes(&phases->problem[i]) / 64 * 64 + 64;
+    }
+    fc_direct_pack_phases(phases->problem, packed, phases->count, threads);
+    for (int i = 0; i < phases->count; ++i)
+        fc_direct_algorithm.forward(&phases->problem[i], packed[i], block, threads);
+}
+
 /* What a phase costs as an algorithm would do it, and what is dearer there than in a convolution. */
 static double phase_cost(const fc_problem *p, fc_algorithm_id asked, int strided) {
     const fc_algorithm *algorithm = fc_taps(p) > 0 ? fc_choose_forward(p, asked) : NULL;
-    const double weights = (double)p->groups * (double)p->in_channels * (double)p->out_channels * (double)fc_taps(p);
     double cost = 0;
     if (algorithm)
         cost = FC_COST_PHASE + fc_algorithm_cost(p, fc_algorithm_id_of(algorithm), asked, 0);
-    if (algorithm == &fc_direct_algorithm && strided)
-        cost += FC_COST_PHASE_WEIGHT * weights;
     if (strided)
         cost += (p->y.channel % 4096 ? FC_COST_PHASE_STORE : FC_COST_PHASE_STORE + FC_COST_PHASE_CONFLICT) *
                 (double)(p->groups * p->out_channels) * (double)fc_positions(p);
@@ -118,13 +162,21 @@ static double phase_cost(const fc_problem *p, fc_algorithm_id asked, int strided
 }
 
 static double phases_cost(const fc_problem *whole, fc_algorithm_id asked) {
-    double cost = 0;
+    double cost = 0, weights = 0; /* of those done by direct */
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
+    int together = fc_taps(whole) <= FC_PHASE_TAPS;
     do {
         const fc_problem p = phase_problem(whole, residue);
         cost += phase_cost(&p, asked, whole->stride[2] > 1);
+        if (fc_taps(&p) == 0)
+            continue;
+        if (fc_choose_forward(&p, asked) == &fc_direct_algorithm)
+            weights += (double)p.groups * (double)p.in_channels * (double)p.out_channels * (double)fc_taps(&p);
+        else
+            together = 0;
     } while (next_phase(whole, residue));
-    return cost;
+    return whole->stride[2] == 1 ? cost
+                                 : cost + (together ? FC_COST_PHASE_WEIGHT_TOGETHER : FC_COST_PHASE_WEIGHT) * weights;
 }
 
 /* What a product and a sum of patches cost, which may stand for all phases; infinity where they may not. */
@@ -205,18 +257,20 @@ static void fill_plane(void *context, int64_t task, int thread) {
     fc_fill_plane(p->kernels, plane, p->out_size, p->y.axis, fc_bias_of(&p->finish, channel));
 }
 
-static void run_phases(const fc_problem *whole, fc_algorithm_id asked, int threads, int unreached, void *block) {
-    if (unreached) { /* some positions meet no tap */
-        fc_problem all = *whole;
-        all.out_channels = whole->in_channels;
-        all.y = whole->x;
-        for (int axis = 0; axis < FC_SPATIAL; ++axis)
-            all.out_size[axis] = whole->in_size[axis];
-        if (all.y.channel == all.kernels->itemsize && all.groups * all.out_channels > 1)
-            fc_parallel(all.batch * all.out_size[0] * all.out_size[1], threads, fill_row_of_pixels, &all);
-        else
-            fc_parallel(all.batch * all.groups * all.out_channels, threads, fill_plane, &all);
-    }
+/* Where some positions meet no tap. */
+static void fill_with_bias(const fc_problem *whole, int threads) {
+    fc_problem all = *whole;
+    all.out_channels = whole->in_channels;
+    all.y = whole->x;
+    for (int axis = 0; axis < FC_SPATIAL; ++axis)
+        all.out_size[axis] = whole->in_size[axis];
+    if (all.y.channel == all.kernels->itemsize && all.groups * all.out_channels > 1)
+        fc_parallel(all.batch * all.out_size[0] * all.out_size[1], threads, fill_row_of_pixels, &all);
+    else
+        fc_parallel(all.batch * all.groups * all.out_channels, threads, fill_plane, &all);
+}
+
+static void run_phases(const fc_problem *whole, fc_algorithm_id asked, int threads, void *block) {
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
     do {
         const fc_problem p = phase_problem(whole, residue);
@@ -241,8 +295,11 @@ static fc_problem plane_problem(const fc_problem *whole, int64_t group) {
 static void run_other_planes(const fc_problem *whole, int threads, int unreached, void *block) {
     for (int64_t group = 0; group < whole->groups; ++group) {
         const fc_problem plane = plane_problem(whole, group);
-        if (!fc_depthwise_weights_finite(&plane, plane.w.data, 1))
-            run_phases(&plane, FC_DEPTHWISE, threads, unreached, block);
+        if (fc_depthwise_weights_finite(&plane, plane.w.data, 1))
+            continue;
+        if (unreached)
+            fill_with_bias(&plane, threads);
+        run_phases(&plane, FC_DEPTHWISE, threads, block);
     }
 }
 
@@ -252,10 +309,17 @@ static fc_status run_in_phases(const fc_problem *whole, fc_algorithm_id asked, i
     const fc_status status = plan_phases(whole, asked, threads, &bytes, &unreached);
     if (status != FC_OK)
         return status;
-    void *block = fc_scratch_take(bytes);
+    phase_list phases;
+    const int together = pack_together(whole, asked, &phases);
+    void *block = fc_scratch_take(together ? together_bytes(&phases, threads) : bytes);
     if (!block)
         return FC_OUT_OF_MEMORY;
-    run_phases(whole, asked, threads, unreached, block);
+    if (unreached)
+        fill_with_bias(whole, threads);
+    if (together)
+        run_together(&phases, threads, block);
+    else
+        run_phases(whole, asked, threads, block);
     fc_scratch_give(block);
     return FC_OK;
 }
@@ -355,6 +419,11 @@ fc_status fc_choose_transposed(const fc_problem *whole, const fc_options *option
     } while (next_phase(whole, residue));
     if (choice->algorithm == FC_AUTO) /* no tap meets the input: what is filled with zeros has no other name */
         choice->algorithm = FC_DIRECT;
+    phase_list phases;
+    if (way == IN_PHASES && pack_together(whole, asked, &phases)) {
+        const size_t bytes = together_bytes(&phases, threads);
+        choice->scratch_bytes = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+    }
     if (way == WOVEN)
         choice->scratch_bytes = fc_max(choice->scratch_bytes, (int64_t)fc_depthwise_grad_input_scratch_bytes(whole));
     if (!isinf(costs.at_once) || !isinf(costs.tiles))
