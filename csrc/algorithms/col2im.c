@@ -56,7 +56,8 @@ static void plan(col2im_run *run, const fc_problem *whole, int threads) {
     const int many = whole->out_channels >= MANY_TERMS;
     run->block = fc_channel_block(whole->in_channels, run->taps, many ? MANY_ROWS : ROWS);
     /* Even bands; of whole panels where a row is too long for one. */
-    const int64_t fit = fc_max((many ? MOST_COLUMN_BYTES - COLUMN_BYTES / 4 : COLUMN_BYTES) / item / fc_product(run->block, run->taps), 1);
+    const int64_t fit = fc_max(
+        (many ? MOST_COLUMN_BYTES - COLUMN_BYTES / 4 : COLUMN_BYTES) / item / fc_product(run->block, run->taps), 1);
     const int64_t panel = (int64_t)whole->kernels->lanes * whole->kernels->tile_vectors;
     const int64_t parts = fc_ceil_div(width, fit), height = whole->out_size[1];
     run->pixels = parts == 1 ? width : fc_min(fc_round_up(fc_ceil_div(width, parts), panel), width);
