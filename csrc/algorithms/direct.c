@@ -109,7 +109,7 @@ static void pack_weights(const fc_problem *p, void *packed, int threads) {
 typedef struct phases_run {
     const fc_problem *phases;
     char *const *packed;
-    const char *first; /* of all their taps in memory */
+    const char *origin; /* that offsets are from */
     int64_t panels, taps;
     struct tap {
         ptrdiff_t offset;
@@ -132,7 +132,7 @@ static void pack_phases_task(void *context, int64_t task, int thread) {
     char lines[FC_PHASE_TAPS * LINE_BYTES];
     ptrdiff_t offsets[FC_PHASE_TAPS];
     for (int64_t k = 0; k < rows; ++k)
-        sources[k] = run->first + group * p->w.group + (channels.begin + k) * p->w.out;
+        sources[k] = run->origin + group * p->w.group + (channels.begin + k) * p->w.out;
     for (int64_t c = 0, together; c < p->in_channels; c += together) {
         together = fc_min(FC_PHASE_TAPS / run->taps, p->in_channels - c);
         for (int64_t i = 0; i < together * run->taps; ++i)
@@ -163,7 +163,7 @@ void fc_direct_pack_phases(const fc_problem *phases, char *const *packed, int co
             run.tap[at] = tap;
         }
     }
-    run.first = origin;
+    run.origin = origin;
     fc_parallel(phases->groups * run.panels, threads, pack_phases_task, &run);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { BAND_PIXELS = 1024, MOST_PIXELS = 1536, NARROW = 256, COPY_BYTES = 256 << 10, MOST_VECTOR = 64 };
+enum { MOST_COPY_BYTES = 1 << 20 }; /* of one channel: with very many taps it would be more */
 
 typedef struct dots_run {
     const fc_problem *p;
@@ -33,7 +34,7 @@ static void plan_bands(dots_run *run) {
     run->columns = ow <= MOST_PIXELS ? ow : BAND_PIXELS;
     run->column_bands = fc_ceil_div(ow, run->columns);
     run->pixels = ow <= NARROW ? BAND_PIXELS : fc_max(BAND_PIXELS / ow, 1) * ow;
-    run->bands = run->column_bands > 1 ? oh * run->column_bands : fc_ceil_div(oh * ow, run->pixels);
+    run->bands = run->column_bands > 1 ? oh * run->column_bands : fc_ceil_div(fc_product(oh, ow), run->pixels);
     const int64_t across = ow <= NARROW ? run->pixels + ow - 1 : run->pixels; /* where a band may begin within a row */
     const int64_t rows = run->column_bands > 1 ? 1 : fc_min(fc_ceil_div(across, ow), oh);
     int64_t channels = p->in_channels;
@@ -47,6 +48,10 @@ static void plan_bands(dots_run *run) {
 
 /* Where images are planes of which each lies in a row. */
 int fc_grad_dots_support(const fc_problem *p) {
+    dots_run run = {.p = p};
+    plan_bands(&run);
+    if (fc_copies_elements(&run.copies) > MOST_COPY_BYTES / p->kernels->itemsize)
+        return 0;
     ptrdiff_t step = p->kernels->itemsize;
     for (int axis = FC_SPATIAL - 1; axis > 0; --axis) {
         if (p->out_size[axis] > 1 && p->y.axis[axis] != step)
