@@ -90,6 +90,7 @@ typedef struct fc_pool_rows_job {
     const char *src;
     ptrdiff_t planes, dst_plane, src_plane, rows, dst_row, src_row, count;
     ptrdiff_t taps, tap, kernel, stride;
+    ptrdiff_t after; /* rows of each plane of dst behind these, that are written later */
     int front, behind;
     double divisor;
 } fc_pool_rows_job;

@@ -60,6 +60,7 @@ static int pool_small(const fc_pool_run *run, const fc_pool_piece *p, fc_pool_ro
     for (int64_t o = p->row; o < end; o += job.rows, job.dst += job.rows * job.dst_row) {
         const fc_pool_rows rows = fc_pool_rows_of(&run->grid, 1, o);
         job.rows = o >= run->inside.begin && o < run->inside.end ? fc_min(run->inside.end, end) - o : 1;
+        job.after = run->average && !run->even ? 0 : end - o - job.rows; /* else each job ends with its divisions */
         job.src = p->x + p->depths.first * p->x_step[0] + rows.first * p->x_step[1];
         job.taps = rows.count;
         const double divisor =
