@@ -6,6 +6,8 @@
  */
 #include "algorithms/cost.h"
 
+enum { NEAR = 700000 }; /* bytes that L2 holds, all of them */
+
 /* Along an axis, elements that some tap meets. */
 static double read_along(const fc_problem *p, int axis) {
     int64_t divisor = p->stride[axis], rest = p->dilation[axis] % p->stride[axis];
@@ -36,12 +38,14 @@ fc_traffic fc_traffic_of(const fc_problem *p, int by_groups) {
                  outputs = (double)p->groups * (double)p->out_channels;
     const double in_pixels = (double)p->in_size[0] * (double)p->in_size[1] * (double)p->in_size[2];
     const double bytes = (inputs * in_pixels + outputs * pixels) * item;
+    if (bytes <= NEAR) /* this runs in every call */
+        return (fc_traffic){0};
     const int lines_apart = fc_channels_last(p, &p->x) && inputs * item >= 64; /* from pixel to pixel */
     const double read = read_along(p, 0) * read_along(p, 1) * (lines_apart ? read_along(p, 2) : (double)p->in_size[2]);
     return (fc_traffic){
         .read = lines_of(p, &p->x, read, p->in_channels, by_groups),
         .stored = lines_of(p, &p->y, pixels, p->out_channels, by_groups),
-        .beyond_l2 = share_beyond(bytes, 0.7e6, 2e6),
+        .beyond_l2 = share_beyond(bytes, NEAR, 2e6),
         .beyond_l3 = share_beyond(bytes, 14e6, 40e6),
     };
 }

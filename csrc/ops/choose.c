@@ -17,7 +17,18 @@ static int supports(const fc_algorithm *algorithm, const fc_problem *problem, in
     return algorithm->supports(problem) && (!grad_weight || algorithm->supports_grad_weight);
 }
 
+/* So few multiply-adds that a choice takes longer than what it could save: the least is what is set up soonest. */
+static double tiny_cost(const fc_algorithm *algorithm, double multiply_adds) {
+    return multiply_adds + (algorithm == &fc_im2col_algorithm ? 1 : 2);
+}
+
 static double cost_of(const fc_algorithm *algorithm, const fc_problem *problem, int grad_weight) {
+    enum { TINY = 64 };
+    const double multiply_adds = (double)problem->groups * (double)problem->in_channels *
+                                 (double)problem->out_channels * (double)fc_taps(problem) *
+                                 (double)fc_positions(problem);
+    if (!grad_weight && multiply_adds <= TINY)
+        return tiny_cost(algorithm, multiply_adds);
     return grad_weight ? algorithm->grad_weight_cost(problem) : algorithm->forward_cost(problem);
 }
 

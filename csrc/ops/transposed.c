@@ -111,7 +111,7 @@ typedef struct phase_list {
 
 static int pack_together(const fc_problem *whole, fc_algorithm_id asked, phase_list *phases) {
     int64_t residue[FC_SPATIAL] = {0, 0, 0};
-    if (fc_taps(whole) > FC_PHASE_TAPS)
+    if (fc_taps(whole) > FC_PHASE_TAPS || (whole->stride[0] == 1 && whole->stride[1] == 1 && whole->stride[2] == 1))
         return 0;
     phases->count = 0;
     do {
@@ -150,8 +150,7 @@ static void run_together(const phase_list *phases, int threads, char *block) {
 }
 
 /* What a phase costs as an algorithm would do it, and what is dearer there than in a convolution. */
-static double phase_cost(const fc_problem *p, fc_algorithm_id asked, int strided) {
-    const fc_algorithm *algorithm = fc_taps(p) > 0 ? fc_choose_forward(p, asked) : NULL;
+static double phase_cost(const fc_problem *p, const fc_algorithm *algorithm, fc_algorithm_id asked, int strided) {
     double cost = 0;
     if (algorithm)
         cost = FC_COST_PHASE + fc_algorithm_cost(p, fc_algorithm_id_of(algorithm), asked, 0);
@@ -167,10 +166,11 @@ static double phases_cost(const fc_problem *whole, fc_algorithm_id asked) {
     int together = fc_taps(whole) <= FC_PHASE_TAPS;
     do {
         const fc_problem p = phase_problem(whole, residue);
-        cost += phase_cost(&p, asked, whole->stride[2] > 1);
-        if (fc_taps(&p) == 0)
+        const fc_algorithm *algorithm = fc_taps(&p) > 0 ? fc_choose_forward(&p, asked) : NULL;
+        cost += phase_cost(&p, algorithm, asked, whole->stride[2] > 1);
+        if (!algorithm)
             continue;
-        if (fc_choose_forward(&p, asked) == &fc_direct_algorithm)
+        if (algorithm == &fc_direct_algorithm)
             weights += (double)p.groups * (double)p.in_channels * (double)p.out_channels * (double)fc_taps(&p);
         else
             together = 0;
